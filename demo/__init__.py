@@ -1,0 +1,1 @@
+"""A study goes through the dock: `python -m demo`."""

@@ -1,0 +1,1 @@
+"""The commands: parse, call, print. One module a command; the exit codes stand in `common`."""

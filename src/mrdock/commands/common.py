@@ -1,0 +1,69 @@
+"""What all commands share: exit codes, the translation of errors, common options."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+import mrdock
+from mrdock.errors import MrdockError, SettingsError
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+FOUND: Final = 3
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def fail(name: str, text: str, code: int = FAILED) -> None:
+    """End the command with one sentence on standard error."""
+    click.echo(f"{name}: {text}", err=True)
+    sys.exit(code)
+
+
+def errors_as_sentences(function: F) -> F:
+    """Turn mrdock's errors into one sentence and an exit code: the only place where that is decided."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        name = click.get_current_context().command_path
+        try:
+            return function(*args, **kwargs)
+        except SettingsError as error:
+            fail(name, str(error), USAGE)
+        except MrdockError as error:
+            fail(name, str(error))
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.split(".")[0] not in ("sqlalchemy", "psycopg"):
+                raise
+            fail(name, f"needs {error.name.split('.')[0]}, which is not installed: pip install 'mrdock[dock]'")
+        except OSError as error:
+            fail(name, f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+
+    return wrapped  # type: ignore[return-value]
+
+
+def settings_options(function: F) -> F:
+    """``--config`` and ``--store``, the same on every command of the dock."""
+    function = click.option(
+        "--store", metavar="DIR", help="The store's directory; overrides the settings file.", type=click.Path()
+    )(function)
+    return click.option(
+        "--config",
+        metavar="FILE",
+        type=click.Path(),
+        help="The settings file. Otherwise $MRDOCK_CONFIG, ~/.config/mrdock/dock.toml, /etc/mrdock/dock.toml.",
+    )(function)
+
+
+def version_option() -> Callable[[F], F]:
+    """``--version``."""
+    return click.version_option(mrdock.__version__, "--version", prog_name="mrdock")
+
+
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}

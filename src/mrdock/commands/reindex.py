@@ -1,0 +1,36 @@
+"""``mrdock reindex``: make the index anew from the files."""
+
+from __future__ import annotations
+
+import click
+
+from mrdock.commands.common import CONTEXT, errors_as_sentences, settings_options
+
+
+@click.command("reindex", context_settings=CONTEXT)
+@settings_options
+@errors_as_sentences
+def command(config: str | None, store: str | None) -> None:
+    """Rebuild the index from the images and the studies' records. The dock must not be running."""
+    import os
+
+    from mrdock.dock import clock, service
+    from mrdock.dock import settings as all_settings
+    from mrdock.dock.reconcile import rebuild
+    from mrdock.dock.store import exclusive, open_store
+
+    os.umask(0o027)
+    settings = all_settings.load(config, store)
+    here = open_store(settings.root, settings.store.minimum_free, create=False)
+    try:
+        with exclusive(here, patience=1.0):
+            index, _ = service.open_or_rebuild(here, settings)
+            try:
+                report = rebuild(here, index, settings, clock.now())
+            finally:
+                index.close()
+    finally:
+        here.close()
+    click.echo(f"{report.studies} studies with {report.images} images are in the index.")
+    if report.unknown:
+        click.echo(f"{report.unknown} files in study directories did not come through the dock; they were left alone.")

@@ -1,0 +1,85 @@
+"""``mrdock route``: copy a study again, to where its header says or to another place."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from mrdock.commands.common import CONTEXT, DONE, FAILED, USAGE, errors_as_sentences, fail, settings_options
+
+if TYPE_CHECKING:
+    from mrdock.commands.opening import Opened
+
+_PATIENCE = 600.0
+
+
+@click.command("route", context_settings=CONTEXT)
+@click.argument("study")
+@click.option("--to", "path", metavar="PATH", help="Copy there, whatever the header says.")
+@settings_options
+@errors_as_sentences
+def command(study: str, path: str | None, config: str | None, store: str | None) -> None:
+    """Try again to copy STUDY: a directory name, a Study Instance UID, or a unique beginning of either.
+
+    With --to, what has not been copied yet goes to PATH; if all has been, all of it. The rules for paths are those
+    for paths in headers: below an allowed directory, it or its parent exists.
+    """
+    from mrdock.commands.opening import opened_store
+    from mrdock.dock import clock, queries, routing
+    from mrdock.dock.destination import RouteTrouble, resolve
+    from mrdock.dock.states import State
+
+    with opened_store(config, store) as dock:
+        row = queries.find_study(dock.index, study)
+        if path is not None:
+            try:
+                path = resolve(path, dock.settings.route, dock.store.root).path
+            except RouteTrouble as trouble:
+                meant = f"; perhaps {trouble.suggestion} was meant" if trouble.suggestion else ""
+                fail("mrdock route", f"{path}: {trouble.reason}{meant}", USAGE)
+        if row.state is State.RECEIVING and queries.is_fed(dock.index, row.uid):
+            click.echo(f"{row.directory} is being received; it will be copied when it is complete.", err=True)
+        routing.ask(dock.index, dock.store, row, path, clock.now())
+        _finish(dock, row.uid)
+        sys.exit(_tell(dock, row.uid))
+
+
+def _finish(dock: Opened, study: str) -> None:
+    """Do what was asked for, or wait until the running dock has done it."""
+    from mrdock.dock import clock, queries, routing
+    from mrdock.dock.states import DUE
+    from mrdock.dock.store import exclusive
+    from mrdock.errors import BusyError
+
+    try:
+        with exclusive(dock.store, patience=0):
+            row = queries.study(dock.index, study)
+            if row is not None and row.state in DUE:
+                routing.route_study(dock.store, dock.index, dock.settings, row, clock.now())
+            return
+    except BusyError:
+        pass
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        row = queries.study(dock.index, study)
+        if row is None or row.state not in DUE or (row.next_try > clock.now().wall and row.copying is None):
+            return
+        time.sleep(0.2)
+
+
+def _tell(dock: Opened, study: str) -> int:
+    from mrdock.dock import clock, queries
+    from mrdock.dock.logs import printable
+    from mrdock.dock.states import State
+    from mrdock.dock.status import in_words
+
+    row = queries.study(dock.index, study)
+    if row is None:
+        fail("mrdock route", "the study has been deleted meanwhile")
+        return FAILED
+    text = in_words(row, queries.routes_of(dock.index, study), clock.now())
+    click.echo(printable(f"{row.directory}: {text}"))
+    return DONE if row.state in (State.ROUTED, State.RECEIVING) else FAILED

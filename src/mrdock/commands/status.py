@@ -1,0 +1,118 @@
+"""``mrdock status``: what the dock is doing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from mrdock.commands.common import CONTEXT, errors_as_sentences, settings_options
+
+if TYPE_CHECKING:
+    from mrdock.dock.clock import Now
+    from mrdock.dock.status import Status, StudyStatus
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_SOON = 3 * 86400.0
+
+
+@click.command("status", context_settings=CONTEXT)
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="The same for programs.")
+@click.option("-n", "--number", type=click.IntRange(0), default=20, show_default=True, help="Studies shown; 0: all.")
+@errors_as_sentences
+def command(config: str | None, store: str | None, as_json: bool, number: int) -> None:
+    """Listeners, studies and their state, what is deleted next, and the disk."""
+    from mrdock.commands.opening import opened_store
+    from mrdock.dock import clock, status
+
+    with opened_store(config, store) as dock:
+        now = clock.now()
+        found = status.gather(dock.store, dock.index, dock.settings, now)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2))
+        return
+    _print(found, number, now)
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in _UNITS:
+        if count < 1000 or unit == _UNITS[-1]:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def _print(found: Status, number: int, now: Now) -> None:
+    _print_dock(found)
+    shown = found.studies[:number] if number else found.studies
+    if not shown:
+        click.echo("No studies yet.")
+    elif sys.stdout.isatty():
+        _table(shown)
+    else:
+        for study in shown:
+            click.echo(f"{study.directory}  {_images(study)}  {size(study.size)}  {_printable(study.text)}")
+            for line in study.looks:
+                click.echo(f"    {_printable(line)}")
+    if len(shown) < len(found.studies):
+        click.echo(f"... and {len(found.studies) - len(shown)} older studies (-n 0 shows all)")
+    _print_expiry(found, now)
+
+
+def _print_dock(found: Status) -> None:
+    if found.running:
+        click.echo(f"The dock runs (process {found.pid}) on {found.store}.")
+        for item in found.listeners:
+            associations = f"{item.associations} association{'' if item.associations == 1 else 's'} open"
+            click.echo(f"  {item.name}: {item.host} port {item.port}, {item.title}, {item.accepts}; {associations}")
+    else:
+        click.echo(f"No dock is running on {found.store}.")
+    for notice in found.notices:
+        click.secho(f"  {notice}", fg="red")
+    if found.quarantined:
+        click.echo(f"  {found.quarantined} data sets that could not be identified are in {found.store}/quarantine")
+    click.echo(f"  disk: {size(found.free)} of {size(found.total)} free, {size(found.reserve)} of it stay free\n")
+
+
+def _print_expiry(found: Status, now: Now) -> None:
+    from mrdock.dock.clock import local
+
+    soon = [study for study in found.studies if study.goes - now.wall < _SOON]
+    for study in sorted(soon, key=lambda item: item.goes)[:10]:
+        held = "held, " if study.state == "held" else ""
+        click.echo(f"{held}to be deleted after {local(study.goes)}: {study.directory}")
+    if found.studies and not soon:
+        first = min(found.studies, key=lambda item: item.goes)
+        click.echo(f"Next to be deleted: {first.directory}, after {local(first.goes)}.")
+
+
+def _images(study: StudyStatus) -> str:
+    taken = f" ({study.taken} taken)" if study.taken else ""
+    return f"{study.images} images in {study.series} series{taken}"
+
+
+def _printable(text: str) -> str:
+    from mrdock.dock.logs import printable
+
+    return printable(text)
+
+
+def _table(studies: tuple[StudyStatus, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"held": "red", "waiting": "yellow", "receiving": "cyan", "routed": "green"}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("Study", "Images", "Size", "State"):
+        table.add_column(title, no_wrap=title in ("Study", "Size"), justify="right" if title == "Size" else "left")
+    for study in studies:
+        text = Text(_printable(study.text), style=colours.get(study.state, ""))
+        for line in study.looks:
+            text.append("\n" + _printable(line), style="yellow")
+        table.add_row(study.directory, _images(study), size(study.size), text)
+    Console().print(table)

@@ -1,0 +1,1 @@
+"""DICOM bytes: the header scan, element values, the file format, SOP classes."""

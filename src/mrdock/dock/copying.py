@@ -1,0 +1,74 @@
+"""Copying images out of the store: copy, fsync, compare, rename without overwriting."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+
+from mrdock.dock.destination import inherit_group
+from mrdock.files.durable import blocks, opened, rename_new, same_bytes, write_all
+
+
+def part_name(name: str, owner: str) -> str:
+    """The name under which a file is copied; the same again after a crash, so that nothing is left lying about."""
+    return f".{name[:200]}.{hashlib.sha256(owner.encode()).hexdigest()[:8]}.part"
+
+
+def copy_image(name: str, *, source_dir: int, target_dir: int, owner: str, mode: int) -> str:
+    """Copy a file durably, save for the directory's own entry, which the caller syncs once for many.
+
+    Returns the name it has there. The same bytes under the name already are as good as copied; other bytes are left
+    alone and the file gets a name beside them. Raises `FileNotFoundError` where the source is gone, and `OSError`.
+    """
+    with opened(name, os.O_RDONLY | os.O_NOFOLLOW, directory=source_dir) as source:
+        if _same(name, source, target_dir):
+            return name
+        part = part_name(name, owner)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        target = os.open(part, flags, 0o600, dir_fd=target_dir)
+        try:
+            try:
+                for block in blocks(source):
+                    write_all(target, block)
+                inherit_group(target, target_dir)
+                os.fchmod(target, mode)
+                os.fsync(target)
+                os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)  # compare what the disk has, not the cache
+                if not same_bytes(source, target):
+                    raise OSError(5, "the copy differs from its source")
+            finally:
+                os.close(target)
+            return _settle(name, part, source, target_dir)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part, dir_fd=target_dir)
+            raise
+
+
+def _settle(name: str, part: str, source: int, target_dir: int) -> str:
+    """Give the copy its name, or one beside it where that is taken by other bytes."""
+    digest = hashlib.sha256()
+    for candidate in (name, None):
+        if candidate is None:
+            for block in blocks(source):
+                digest.update(block)
+            candidate = f"{name}_{digest.hexdigest()[:8]}"  # noqa: PLW2901 - found only when needed
+        try:
+            rename_new(part, candidate, source_dir=target_dir, target_dir=target_dir)
+        except FileExistsError:
+            if _same(candidate, source, target_dir):
+                os.unlink(part, dir_fd=target_dir)
+                return candidate
+        else:
+            return candidate
+    raise FileExistsError(17, "both names are taken by other files", name)
+
+
+def _same(name: str, source: int, target_dir: int) -> bool:
+    """Whether the name is there already with the same bytes; a link or anything but a file is something else."""
+    try:
+        with opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, directory=target_dir) as other:
+            return same_bytes(source, other)
+    except OSError:
+        return False

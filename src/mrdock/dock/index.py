@@ -1,0 +1,469 @@
+"""The index: what is in the store, in a database. The files are the truth; this answers questions about them.
+
+All SQL of the dock is here and in `index_queries`; every method is one transaction. SQLite (a file in the store) or
+PostgreSQL, the same statements on both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, insert, select, text, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
+
+from mrdock.dock import tables as t
+from mrdock.dock.clock import Now
+from mrdock.dock.states import Event, State, after, before
+from mrdock.errors import MrdockError, StoreError
+
+_BUSY_MS: Final = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One stored image, as its row."""
+
+    study: str
+    directory: str
+    series: str
+    series_number: int | None
+    modality: str
+    name: str
+    uid: str
+    sop_class: str
+    transfer_syntax: str
+    size: int
+    received: float
+    association: str
+    differs: bool
+    path: str | None
+    facts: str
+    monotonic: float
+    boot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An association began."""
+
+    id: str
+    listener: str
+    calling: str
+    called: str
+    host: str
+    began: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """An association ended."""
+
+    id: str
+    ended: float
+    how: str
+    stored: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that people will want to know later; no patient data."""
+
+    at: float
+    kind: str
+    study: str | None
+    text: str
+
+
+Entry = Received | Opened | Closed | Noted
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """Where a series goes, and how far that has come."""
+
+    study: str
+    series: str
+    path: str
+    asked: bool
+    state: State
+    reason: str
+    suggestion: str
+    changed: float
+
+
+class Index:
+    """An open index."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Use `open_index`."""
+        self._engine = engine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several hosts may work on it."""
+        return self._engine.dialect.name == "postgresql"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that reads."""
+        with _translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; on SQLite it waits for its turn first."""
+        with _translated(), self._engine.connect() as connection:
+            writing = connection.execution_options(mrdock_write=True)
+            with writing.begin():
+                yield writing
+
+    # ---- receiving ----
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Write a batch of what was received, in the order it happened. Repeating a batch does no harm."""
+        with self.write() as connection:
+            _insert_new(connection, t.associations, [_opened(entry) for entry in entries if isinstance(entry, Opened)])
+            received = [entry for entry in entries if isinstance(entry, Received)]
+            if received:
+                self._record_images(connection, received)
+            for entry in entries:
+                if isinstance(entry, Closed):
+                    values = {"ended": entry.ended, "how": entry.how, "stored": entry.stored, "refused": entry.refused}
+                    row = t.associations.c.id == entry.id
+                    connection.execute(update(t.associations).where(row).values(values))
+            notes = [_noted(entry) for entry in entries if isinstance(entry, Noted)]
+            if notes:
+                connection.execute(insert(t.events), notes)
+
+    def _record_images(self, connection: Connection, received: Sequence[Received]) -> None:
+        by_study: defaultdict[str, list[Received]] = defaultdict(list)
+        for image in received:
+            by_study[image.study].append(image)
+        for study, images in by_study.items():
+            last = images[-1]
+            first_received, last_received = min(i.received for i in images), max(i.received for i in images)
+            _insert_new(connection, t.studies, [_new_study(last, first_received)])
+            connection.execute(
+                update(t.studies)
+                .where(t.studies.c.uid == study)
+                .values(
+                    state=State.RECEIVING,
+                    directory=last.directory,
+                    version=t.studies.c.version + 1,
+                    first_received=func.least(t.studies.c.first_received, first_received),
+                    last_received=func.greatest(t.studies.c.last_received, last_received),
+                    active_monotonic=last.monotonic,
+                    active_boot=last.boot,
+                    attempts=0,
+                    next_try=0.0,
+                    announced=None,
+                )
+            )
+        _insert_new(connection, t.series, list({(i.study, i.series): _series(i) for i in received}.values()))
+        contributions = {(i.association, i.study) for i in received if i.association}
+        _insert_new(connection, t.contributions, [{"association": a, "study": s} for a, s in contributions])
+        # an image that somebody took and that comes again is there again, and to be routed again
+        _replace(connection, t.instances, [_instance(i) for i in received], ("study", "name"))
+
+    def end_associations(self, wall: float, how: str, listener: str | None = None) -> None:
+        """Close what a process that died left open."""
+        statement = update(t.associations).where(t.associations.c.ended.is_(None)).values(ended=wall, how=how)
+        if listener is not None:
+            statement = statement.where(t.associations.c.listener == listener)
+        with self.write() as connection:
+            connection.execute(statement)
+
+    def restart_timers(self, now: Now) -> None:
+        """Let every study that is being received be quiet for the whole time again."""
+        with self.write() as connection:
+            connection.execute(
+                update(t.studies)
+                .where(t.studies.c.state == State.RECEIVING)
+                .values(active_monotonic=now.monotonic, active_boot=now.boot)
+            )
+
+    # ---- a study's life ----
+
+    def happened(self, study: str, what: Event, *, version: int | None = None, **values: Any) -> bool:
+        """Move a study along `states.TRANSITIONS`; False where it is in no state that allows it.
+
+        With ``version`` only if no image came since that version.
+        """
+        condition = (t.studies.c.uid == study) & t.studies.c.state.in_(before(what))
+        if version is not None:
+            condition &= t.studies.c.version == version
+        with self.write() as connection:
+            state = connection.execute(select(t.studies.c.state).where(condition)).scalar()
+            if state is None:
+                return False
+            values["state"] = after(State(state), what)
+            connection.execute(update(t.studies).where(condition).values(values))
+            return True
+
+    def set_study(self, study: str, **values: Any) -> None:
+        """Change other columns of a study."""
+        with self.write() as connection:
+            connection.execute(update(t.studies).where(t.studies.c.uid == study).values(values))
+
+    def save_routes(self, rows: Iterable[RouteRow]) -> None:
+        """Write where series go and how far that came."""
+        values = [_route(row) for row in rows]
+        if values:
+            with self.write() as connection:
+                _replace(connection, t.routes, values, ("study", "series"))
+
+    def set_routed(self, study: str, names: Iterable[str], wall: float | None) -> None:
+        """Images were copied to where their series goes (None: are to be copied again)."""
+        with self.write() as connection:
+            _each(connection, study, names, routed=wall)
+
+    def set_taken(self, study: str, names: Iterable[str], wall: float | None) -> None:
+        """Images are no longer in the store: somebody took them (None: they are back)."""
+        with self.write() as connection:
+            _each(connection, study, names, taken=wall)
+
+    def forget_study(self, study: str) -> None:
+        """Remove a study and all that belongs to it."""
+        with self.write() as connection:
+            for table in (t.instances, t.series, t.routes, t.contributions):
+                connection.execute(delete(table).where(table.c.study == study))
+            connection.execute(delete(t.studies).where(t.studies.c.uid == study))
+
+    def clear(self) -> None:
+        """Empty what can be rebuilt from the files; associations and events stay."""
+        with self.write() as connection:
+            for table in (t.instances, t.series, t.routes, t.studies):
+                connection.execute(delete(table))
+
+    def prune(self, before_wall: float) -> None:
+        """Forget associations and events that ended before a moment."""
+        with self.write() as connection:
+            connection.execute(delete(t.events).where(t.events.c.at < before_wall))
+            old = select(t.associations.c.id).where(t.associations.c.ended < before_wall)
+            connection.execute(delete(t.contributions).where(t.contributions.c.association.in_(old)))
+            connection.execute(delete(t.associations).where(t.associations.c.ended < before_wall))
+
+    # ---- facts ----
+
+    def fact(self, name: str) -> str | None:
+        """One fact of `tables.facts`."""
+        with self.read() as connection:
+            value = connection.execute(select(t.facts.c.value).where(t.facts.c.name == name)).scalar()
+        return None if value is None else str(value)
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Write one fact."""
+        with self.write() as connection:
+            _replace(connection, t.facts, [{"name": name, "value": value}], ("name",))
+
+    def drop_fact(self, name: str) -> None:
+        """Forget one fact."""
+        with self.write() as connection:
+            connection.execute(delete(t.facts).where(t.facts.c.name == name))
+
+    # ---- one host a study ----
+
+    @contextmanager
+    def claim(self, study: str) -> Iterator[bool]:
+        """Hold a study for this host, where several share the index; False where another one has it."""
+        if not self.is_shared:
+            yield True
+            return
+        key = int.from_bytes(hashlib.sha256(study.encode()).digest()[:8], "big", signed=True)
+        with _translated(), self._engine.connect() as connection:
+            got = bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar())
+            try:
+                yield got
+            finally:
+                if got:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+
+
+# ---- rows ----
+
+
+def _opened(entry: Opened) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "listener": entry.listener,
+        "calling": entry.calling,
+        "called": entry.called,
+        "host": entry.host,
+        "began": entry.began,
+    }
+
+
+def _noted(entry: Noted) -> dict[str, Any]:
+    return {"at": entry.at, "kind": entry.kind, "study": entry.study, "text": entry.text}
+
+
+def _new_study(image: Received, first_received: float) -> dict[str, Any]:
+    return {
+        "uid": image.study,
+        "directory": image.directory,
+        "state": State.RECEIVING,
+        "version": 0,
+        "first_received": first_received,
+        "last_received": first_received,
+        "active_monotonic": image.monotonic,
+        "active_boot": image.boot,
+        "looks": "",
+        "attempts": 0,
+        "next_try": 0.0,
+        "record_bytes": 0,
+    }
+
+
+def _series(image: Received) -> dict[str, Any]:
+    return {"study": image.study, "uid": image.series, "number": image.series_number, "modality": image.modality}
+
+
+def _instance(image: Received) -> dict[str, Any]:
+    return {
+        "study": image.study,
+        "name": image.name,
+        "series": image.series,
+        "uid": image.uid,
+        "sop_class": image.sop_class,
+        "transfer_syntax": image.transfer_syntax,
+        "size": image.size,
+        "received": image.received,
+        "association": image.association,
+        "differs": image.differs,
+        "path": image.path,
+        "facts": image.facts,
+        "taken": None,
+        "routed": None,
+    }
+
+
+def _route(row: RouteRow) -> dict[str, Any]:
+    return {
+        "study": row.study,
+        "series": row.series,
+        "path": row.path,
+        "asked": row.asked,
+        "state": row.state,
+        "reason": row.reason,
+        "suggestion": row.suggestion,
+        "changed": row.changed,
+    }
+
+
+def _dialect_insert(connection: Connection, table: Table) -> Any:
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert(table)
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert(table)
+
+
+def _insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; those that are there already stay as they are."""
+    if rows:
+        connection.execute(_dialect_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def _replace(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: tuple[str, ...]) -> None:
+    """Insert rows or overwrite those with the same key; the last of several with one key counts."""
+    unique = list({tuple(row[name] for name in key): row for row in rows}.values())
+    statement = _dialect_insert(connection, table)
+    changed = {name: statement.excluded[name] for name in unique[0] if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed), unique)
+
+
+def _each(connection: Connection, study: str, names: Iterable[str], **values: Any) -> None:
+    from sqlalchemy import bindparam
+
+    rows = [{"the_name": name} for name in names]
+    if rows:
+        here = (t.instances.c.study == study) & (t.instances.c.name == bindparam("the_name"))
+        connection.execute(update(t.instances).where(here).values(values), rows)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Database errors as the dock's own."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreError(f"the index cannot be used: {reason}") from error
+
+
+# ---- opening ----
+
+
+def open_index(path: Path, url: str = "") -> Index:
+    """Open the index at ``url``, or the SQLite file ``path``; make the tables where they are missing.
+
+    Raises `StoreError` where it cannot be opened, is damaged, or was made by another layout.
+    """
+    engine = _sqlite(path) if not url else _server(url)
+    index = Index(engine)
+    try:
+        with index.write() as connection:
+            t.metadata.create_all(connection)
+            _insert_new(connection, t.facts, [{"name": "layout", "value": t.LAYOUT}])
+        layout = index.fact("layout")
+    except BaseException:
+        engine.dispose()
+        raise
+    if layout != t.LAYOUT:
+        engine.dispose()
+        raise StoreError(f"the index has layout {layout}, this mrdock knows {t.LAYOUT}: run mrdock reindex")
+    return index
+
+
+def _sqlite(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say so, below
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_BUSY_MS}", "cache_size=-4000"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("least", 2, min, deterministic=True)
+        connection.create_function("greatest", 2, max, deterministic=True)
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("mrdock_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _server(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() != "postgresql":
+            raise StoreError("the index URL has to be a PostgreSQL one")
+        return create_engine(parsed, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise MrdockError("an index in PostgreSQL needs the extra: pip install 'mrdock[postgres]'") from None
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StoreError(f"the index URL cannot be used: {error}") from None
+
+
+def is_damaged(error: StoreError) -> bool:
+    """Whether an index could not be opened because its file is no longer a database."""
+    cause = error.__cause__
+    words = ("malformed", "not a database", "disk image")
+    return isinstance(cause, DatabaseError) and any(word in str(cause) for word in words)

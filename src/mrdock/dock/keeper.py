@@ -1,0 +1,237 @@
+"""What the dock does by the clock: complete, route, expire. What is due is a question to the index, asked by `tick`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from mrdock.dock import queries, record, retention
+from mrdock.dock.clock import Now, local
+from mrdock.dock.index import Index, Noted
+from mrdock.dock.queries import StudyRow
+from mrdock.dock.routing import route_study
+from mrdock.dock.settings import Settings
+from mrdock.dock.states import Event
+from mrdock.dock.store import Store, lock_study
+from mrdock.dock.taken import mark_taken
+from mrdock.dock.wholeness import ImageFacts, judge_series
+from mrdock.errors import StoreError
+
+log = logging.getLogger("mrdock.dock")
+
+JUMP: Final = 3600.0
+"""The wall clock moved this much (seconds) more or less than time passed: it was set, and ages by it may be wrong."""
+
+OFF_LONG: Final = 7 * 86400.0
+"""A dock that was off this long cannot tell whether time passed or the clock was set."""
+
+_NOTE_CLOCK: Final = 60.0
+_LOOK_FOR_TAKEN: Final = 900.0
+_ANNOUNCE: Final = 60.0
+_MOST_JOBS: Final = 4
+_FORGET_DAYS: Final = 180.0
+
+CLOCK = "clock"
+SWEPT = "swept"
+JUMPED = "jumped"
+
+
+def run_now(job: Callable[[], None]) -> None:
+    """Run a job in the caller's thread."""
+    job()
+
+
+def run_beside(job: Callable[[], None]) -> None:
+    """Run a job in a thread of its own, so that a destination that hangs keeps nothing else waiting."""
+    threading.Thread(target=job, name="copy", daemon=True).start()
+
+
+class Keeper:
+    """Does what is due. One per store; every job can be repeated without harm."""
+
+    def __init__(
+        self,
+        store: Store,
+        index: Index,
+        settings: Settings,
+        launch: Callable[[Callable[[], None]], None] = run_now,
+    ) -> None:
+        """``launch`` starts a copying job."""
+        self.store = store
+        self.index = index
+        self.settings = settings
+        self._launch = launch
+        self._copying: set[str] = set()
+        self._last: Now | None = None
+        self._clock_noted = float("-inf")
+        self._looked = float("-inf")
+        self._announced = float("-inf")
+        self._stopping = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a copying job is running."""
+        return bool(self._copying)
+
+    def stop(self) -> None:
+        """Start no further job."""
+        self._stopping = True
+
+    def tick(self, now: Now) -> None:
+        """Do what is due at ``now``. Raises `StoreError` where the index cannot be used: nothing is lost by it."""
+        self._watch_clock(now)
+        self.complete(now)
+        self.route(now)
+        if now.monotonic - self._looked >= _LOOK_FOR_TAKEN:
+            self._looked = now.monotonic
+            self._look_for_taken(now)
+        if now.monotonic - self._announced >= _ANNOUNCE:
+            self._announced = now.monotonic
+            self._announce(now)
+        self._sweep(now)
+
+    # ---- completion ----
+
+    def complete(self, now: Now) -> None:
+        """Studies that are quiet and fed by nobody are complete."""
+        for study in queries.quiet_studies(self.index, now, self.settings.completion.quiet_seconds):
+            looks = looks_of(self.index, study)
+            text = json.dumps(looks) if looks else ""
+            directory = lock_study(self.store, study.directory, study.uid)
+            if directory is not None:
+                try:
+                    mark_taken(directory, self.index, now)
+                    record.append(directory.descriptor, "complete", now.wall, looks=text)
+                except OSError as error:
+                    log.warning("%s: its record cannot be written: %s", study.directory, error.strerror)
+                finally:
+                    os.close(directory.descriptor)
+            if not self.index.happened(
+                study.uid, Event.QUIET, version=study.version, completed=now.wall, looks=text, next_try=0.0
+            ):
+                continue
+            count = queries.counts(self.index).get(study.uid)
+            images = f"{count.images} images in {count.series} series" if count else "no images"
+            log.info("%s complete: %s", study.directory, images, extra={"study": study.uid})
+            for line in looks:
+                log.warning("%s: %s", study.directory, line, extra={"study": study.uid})
+            self.index.record([Noted(now.wall, "complete", study.uid, "; ".join([images, *looks]))])
+
+    # ---- routing ----
+
+    def route(self, now: Now) -> None:
+        """Copy what is due, each study in a job of its own."""
+        for study in queries.studies_to_route(self.index, now):
+            if self._stopping or len(self._copying) >= _MOST_JOBS:
+                return
+            if study.uid not in self._copying:
+                self._copying.add(study.uid)
+                self.index.set_study(study.uid, copying=now.wall)
+                self._launch(lambda study=study: self._route_one(study, now))  # type: ignore[misc]
+
+    def _route_one(self, study: StudyRow, now: Now) -> None:
+        try:
+            with self.index.claim(study.uid) as mine:
+                if mine:
+                    route_study(self.store, self.index, self.settings, study, now)
+        except StoreError as error:
+            log.error("%s: %s", study.directory, error)  # noqa: TRY400 - expected, and tried again
+        finally:
+            self._copying.discard(study.uid)
+
+    # ---- what people took ----
+
+    def _look_for_taken(self, now: Now) -> None:
+        for study in queries.all_studies(self.index):
+            directory = lock_study(self.store, study.directory, study.uid)
+            if directory is not None:
+                try:
+                    with suppress(OSError):
+                        mark_taken(directory, self.index, now)
+                finally:
+                    os.close(directory.descriptor)
+
+    # ---- retention ----
+
+    def _watch_clock(self, now: Now) -> None:
+        """Notice a clock that was set: while running by the monotonic clock, over a restart by the last time noted."""
+        last, self._last = self._last, now
+        if last is None:
+            noted = self.index.fact(CLOCK)
+            gap = now.wall - float(noted) if noted else 0.0
+            jumped = gap < -JUMP or gap > OFF_LONG
+        else:
+            jumped = abs((now.wall - last.wall) - (now.monotonic - last.monotonic)) > JUMP
+        if jumped and self.index.fact(JUMPED) is None:
+            self.index.set_fact(JUMPED, str(now.wall))
+            said = (
+                "the clock jumped, or the dock was off for long: nothing is deleted until mrdock sweep is run by hand"
+            )
+            log.warning("%s", said)
+            self.index.record([Noted(now.wall, "clock", None, said)])
+        if now.monotonic - self._clock_noted >= _NOTE_CLOCK or jumped:
+            self._clock_noted = now.monotonic
+            self.index.set_fact(CLOCK, str(now.wall))
+
+    def _announce(self, now: Now) -> None:
+        """Say once of each held study that it is about to go."""
+        for study, goes in retention.to_announce(queries.all_studies(self.index), now.wall, self.settings.retention):
+            if study.announced is None:
+                said = f"held, and will be deleted after {local(goes)} unless its route is mended"
+                log.warning("%s: %s", study.directory, said, extra={"study": study.uid})
+                self.index.record([Noted(now.wall, "announced", study.uid, said)])
+                self.index.set_study(study.uid, announced=now.wall)
+
+    def _sweep(self, now: Now) -> None:
+        last = self.index.fact(SWEPT)
+        if last is None:
+            self.index.set_fact(SWEPT, str(now.wall))  # a new dock's first sweep is that of its first night
+            return
+        if not retention.sweep_due(float(last), now.wall, self.settings.retention.hour):
+            return
+        if self.index.fact(JUMPED) is None:
+            sweep(self.store, self.index, self.settings, now)
+        self.index.set_fact(SWEPT, str(now.wall))
+
+
+def check_clock(index: Index, now: Now) -> None:
+    """Raise `StoreError` where the clock stands before what the index has seen: ages would be wrong."""
+    noted = index.fact(CLOCK)
+    if noted is not None and now.wall < float(noted) - JUMP:
+        raise StoreError(f"the clock says {local(now.wall)}, but the dock has seen {local(float(noted))}: set it first")
+
+
+def confirm_clock(index: Index, now: Now) -> None:
+    """A person vouches for the clock: nightly sweeps may go on."""
+    index.set_fact(CLOCK, str(now.wall))
+    index.drop_fact(JUMPED)
+
+
+def sweep(store: Store, index: Index, settings: Settings, now: Now) -> list[tuple[retention.Expiry, str]]:
+    """Delete what is old, and write down what went."""
+    results = retention.sweep(store, index, now.wall, settings.retention)
+    gone = [expiry for expiry, stayed in results if expiry.goes and not stayed]
+    index.record([Noted(now.wall, "deleted", e.study.uid, f"{e.study.directory}: {e.why}") for e in gone])
+    index.prune(now.wall - _FORGET_DAYS * retention.DAY)
+    return results
+
+
+def looks_of(index: Index, study: StudyRow) -> list[str]:
+    """One line for each series (Enhanced and classic counted apart) that does not look whole, by its headers."""
+    by_series: defaultdict[str, list[ImageFacts]] = defaultdict(list)
+    for image in queries.instances_of(index, study.uid):
+        by_series[image.series].append(ImageFacts.from_json(image.facts))
+    numbers = queries.series_numbers(index, study.uid)
+    lines = []
+    for series in sorted(by_series, key=lambda uid: (numbers.get(uid) is None, numbers.get(uid) or 0, uid)):
+        number = numbers.get(series)
+        for verdict in judge_series(by_series[series]):
+            if verdict.whole is False:
+                lines.append(f"series {'?' if number is None else number}: {verdict.text}")
+    return lines

@@ -1,0 +1,475 @@
+"""Receiving into the store: the network's handler. Success is answered when an image is on disk, not before.
+
+An image goes: memory (or, when large, a file in ``incoming/``) -> header walked to the end -> file complete and
+fsynced -> renamed into its study's directory -> directory fsynced -> Success. Its row in the index follows a moment
+later: the file is the truth, and a start after a crash brings the index up to it.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import logging
+import mmap
+import os
+import queue
+import threading
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from mrdock.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
+from mrdock.dicom.sop_classes import file_prefix
+from mrdock.dicom.values import is_uid
+from mrdock.dock.clock import boot_id
+from mrdock.dock.headers import ImageHeader, read_header
+from mrdock.dock.index import Closed, Entry, Index, Noted, Opened, Received
+from mrdock.dock.record import PRIVATE_CREATOR, Receipt
+from mrdock.dock.settings import Settings
+from mrdock.dock.store import FILE_MODE, Store, StudyDirectories, StudyDirectory
+from mrdock.errors import DicomError, StoreError
+from mrdock.files.durable import opened, rename_new, same_bytes, write_all, write_whole
+from mrdock.network.association import Context
+from mrdock.network.dimse import Command, Status
+from mrdock.network.server import Caller, Outcome
+
+log = logging.getLogger("mrdock.receive")
+
+SPILL: Final = 1 << 20
+"""Objects up to this size are held in memory until they are whole."""
+
+_FLUSH: Final = 32 << 20
+_DIRECTORIES_PER_ASSOCIATION: Final = 8
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NAME_LIMIT: Final = 128
+
+SUCCESS: Final = Outcome(Status.SUCCESS)
+
+
+class Receiver:
+    """The handler of one worker process."""
+
+    def __init__(self, store: Store, settings: Settings, journal: IndexWriter) -> None:
+        """Keep what arrives in ``store`` and tell ``journal``."""
+        self.disk = store
+        self.settings = settings
+        self.journal = journal
+        self.directories = StudyDirectories(store)
+        self.serial = itertools.count()
+        self._visits: dict[str, _Visit] = {}
+
+    def opened(self, caller: Caller) -> None:
+        """Note a new association."""
+        self._visits[caller.association] = _Visit(self)
+        self.journal.put(
+            Opened(caller.association, caller.listener, caller.calling, caller.called, caller.host, time.time())
+        )
+        log.debug("association %s opened", caller.association, extra=_who(caller))
+
+    def store(self, caller: Caller, context: Context, command: Command) -> ImageSink:
+        """A sink for one image."""
+        return ImageSink(self, self._visits[caller.association], caller, context, command)
+
+    def closed(self, caller: Caller, how: str) -> None:
+        """Note the end of an association and let go of its directories."""
+        visit = self._visits.pop(caller.association)
+        visit.release()
+        self.journal.put(Closed(caller.association, time.time(), how, visit.stored, visit.refused))
+        level = logging.INFO if visit.stored or visit.refused or how != "released" else logging.DEBUG
+        log.log(
+            level,
+            "%s: %s at %s sent %d images%s (%s)",
+            caller.listener,
+            caller.calling or "?",
+            caller.host,
+            visit.stored,
+            f", {visit.refused} refused" if visit.refused else "",
+            how,
+            extra={**_who(caller), "stored": visit.stored, "refused": visit.refused},
+        )
+
+    def refused(self, host: str, calling: str, why: str) -> None:
+        """Note a connection that never became an association."""
+        log.info("refused %s at %s: %s", calling or "a connection", host, why, extra={"host": host, "calling": calling})
+        self.journal.put(Noted(time.time(), "refused", None, f"{calling or 'a connection'} at {host}: {why}"))
+
+
+def _who(caller: Caller) -> dict[str, str]:
+    return {
+        "listener": caller.listener,
+        "calling": caller.calling,
+        "host": caller.host,
+        "association": caller.association,
+    }
+
+
+class _Visit:
+    """What one association has open and has done."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._directories: OrderedDict[str, StudyDirectory] = OrderedDict()
+        self.stored = 0
+        self.refused = 0
+
+    def directory(self, header: ImageHeader) -> StudyDirectory:
+        """The study's directory, kept open (and locked against deletion) while the association feeds it."""
+        directory = self._directories.get(header.study)
+        if directory is None:
+            directory = self._receiver.directories.acquire(header.study, header.study_date, header.study_time)
+            self._directories[header.study] = directory
+            if len(self._directories) > _DIRECTORIES_PER_ASSOCIATION:
+                self._receiver.directories.release(self._directories.popitem(last=False)[1])
+        else:
+            self._directories.move_to_end(header.study)
+        return directory
+
+    def release(self) -> None:
+        while self._directories:
+            self._receiver.directories.release(self._directories.popitem()[1])
+
+
+class _Refused(Exception):
+    """The image is not taken; ``keep`` says that its bytes go to the quarantine."""
+
+    def __init__(self, status: Status, why: str, keep: bool = False) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+        self.keep = keep
+
+
+class ImageSink:
+    """Takes one data set and keeps it, or says why not."""
+
+    def __init__(self, receiver: Receiver, visit: _Visit, caller: Caller, context: Context, command: Command) -> None:
+        """Begin; what is refused already is passed over without a byte written."""
+        self._receiver = receiver
+        self._store = receiver.disk
+        self._visit = visit
+        self._caller = caller
+        self._context = context
+        self._command = command
+        self._receipt = Receipt(time.time(), caller.association)
+        self._memory = bytearray()
+        self._file = -1
+        self._name = ""
+        self._meta_length = 0
+        self._written = 0
+        self._unflushed = 0
+        self._refused: _Refused | None = None
+        trouble = self._store.trouble()
+        if trouble is not None:
+            self._refused = _Refused(Status.OUT_OF_RESOURCES, trouble)
+        elif command.sop_class != context.abstract_syntax:
+            self._refused = _Refused(Status.MISMATCH, "SOP Class of command and presentation context differ")
+
+    # ---- the network's side ----
+
+    def write(self, fragment: memoryview) -> None:
+        """Take a fragment of the data set."""
+        if self._refused is not None:
+            return
+        try:
+            if self._file >= 0:
+                self._write_on(fragment)
+            else:
+                self._memory += fragment
+                if len(self._memory) > SPILL:
+                    self._open_file()
+                    self._write_on(self._memory)
+                    self._memory = bytearray()
+        except OSError as error:
+            self._refused = self._failed(error)
+            self._leave_nothing()
+
+    def finish(self) -> Outcome:
+        """Keep the whole data set; the answer is final."""
+        try:
+            if self._refused is not None:
+                raise self._refused
+            try:
+                outcome = self._keep()
+            except OSError as error:
+                raise self._failed(error) from error
+            self._visit.stored += 1
+        except _Refused as refused:
+            self._report(refused)
+            outcome = Outcome(refused.status, refused.why)
+            self._visit.refused += 1
+        finally:
+            self._leave_nothing()
+        return outcome
+
+    def discard(self) -> None:
+        """The data set will not be whole."""
+        self._visit.refused += 1
+        self._leave_nothing()
+
+    # ---- keeping ----
+
+    def _keep(self) -> Outcome:
+        header = self._identify()
+        if (header.uid, header.sop_class) != (self._command.sop_instance, self._command.sop_class):
+            raise _Refused(Status.MISMATCH, "SOP Class or Instance UID of command and data set differ")
+        if self._file < 0:
+            self._open_file()
+            self._write_on(self._memory)
+        self._fsync()
+        directory = self._visit.directory(header)
+        name = f"{file_prefix(header.sop_class)}.{header.uid}"[:_NAME_LIMIT]
+        differs = False
+        try:
+            self._rename(name, directory)
+        except FileExistsError:
+            if self._same_as(name, directory):
+                return self._known(directory)
+            name, differs = f"{name}_{self._digest()}", True
+            try:
+                self._rename(name, directory)
+            except FileExistsError:
+                return self._known(directory)
+        try:
+            directory.entries.sync()
+        except OSError as error:
+            self._store.broken = f"the disk failed to write ({error.strerror}); the dock has to be restarted"
+            os.unlink(name, dir_fd=directory.descriptor)
+            raise
+        self._tell(header, directory, name, differs)
+        return SUCCESS
+
+    def _identify(self) -> ImageHeader:
+        settings = self._receiver.settings
+        syntax, nesting = self._context.transfer_syntax, settings.limits.nesting
+        try:
+            if self._file < 0:
+                return read_header(bytes(self._memory), syntax, settings.route, depth=nesting)
+            with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as data:
+                return read_header(data, syntax, settings.route, start=self._meta_length, depth=nesting)
+        except DicomError as error:
+            raise _Refused(Status.CANNOT_UNDERSTAND, str(error), keep=True) from None
+
+    def _known(self, directory: StudyDirectory) -> Outcome:
+        """The same bytes are there already; whoever brought them may still be making them durable."""
+        directory.entries.sync()
+        log.debug("the same image came again", extra={**_who(self._caller), "instance": self._command.sop_instance})
+        return SUCCESS
+
+    def _same_as(self, name: str, directory: StudyDirectory) -> bool:
+        with opened(name, os.O_RDONLY | os.O_NOFOLLOW, directory=directory.descriptor) as other:
+            try:
+                meta = decode_file_meta(os.pread(other, 1 << 16, 0))
+            except DicomError:
+                return False
+            if meta.transfer_syntax != self._context.transfer_syntax:
+                return False
+            return same_bytes(self._file, other, self._meta_length, meta.data_set_at)
+
+    def _digest(self) -> str:
+        """8 hex digits of the data set's SHA-256: the same bytes get the same name, however often they come."""
+        import hashlib
+
+        digest = hashlib.sha256(self._context.transfer_syntax.encode())
+        position = self._meta_length
+        while block := os.pread(self._file, 1 << 20, position):
+            digest.update(block)
+            position += len(block)
+        return digest.hexdigest()[:8]
+
+    def _rename(self, name: str, directory: StudyDirectory) -> None:
+        rename_new(self._name, name, source_dir=self._store.incoming, target_dir=directory.descriptor)
+        self._name = ""
+
+    def _tell(self, header: ImageHeader, directory: StudyDirectory, name: str, differs: bool) -> None:
+        received = self._receipt.received
+        self._receiver.journal.put(
+            row_of(header, directory.name, name, self._context.transfer_syntax, self._written, self._receipt, differs)
+        )
+        if differs:
+            said = f"another data set came under the same SOP Instance UID; both are kept, the new one as {name}"
+            log.warning("%s: %s", directory.name, said, extra=_who(self._caller))
+            self._receiver.journal.put(Noted(received, "differs", header.study, said))
+
+    # ---- the file ----
+
+    def _open_file(self) -> None:
+        meta = FileMeta(
+            sop_class=self._command.sop_class,
+            sop_instance=self._command.sop_instance,
+            transfer_syntax=self._context.transfer_syntax,
+            source_ae=self._caller.calling,
+            private_creator=PRIVATE_CREATOR,
+            private=self._receipt.encode(),
+        )
+        head = encode_file_meta(meta)
+        self._meta_length = len(head)
+        name = f"{os.getpid()}-{next(self._receiver.serial)}.part"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._file = os.open(name, flags, FILE_MODE, dir_fd=self._store.incoming)
+        self._name = name
+        self._write_on(head)
+
+    def _write_on(self, data: bytes | bytearray | memoryview) -> None:
+        write_all(self._file, data)
+        self._written += len(data)
+        self._unflushed += len(data)
+        if self._unflushed >= _FLUSH:
+            # a large object goes to disk while it arrives, so that its end does not wait for all of it
+            trouble = self._store.trouble()
+            if trouble is not None:
+                raise OSError(errno.ENOSPC, trouble)
+            self._fsync()
+
+    def _fsync(self) -> None:
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            if error.errno not in _FULL:
+                # the kernel may have thrown the data away and say nothing at a second try
+                self._store.broken = f"the disk failed to write ({error.strerror}); the dock has to be restarted"
+            raise
+        self._unflushed = 0
+
+    def _failed(self, error: OSError) -> _Refused:
+        return _Refused(Status.OUT_OF_RESOURCES, f"cannot be stored: {error.strerror or error}")
+
+    def _leave_nothing(self) -> None:
+        if self._name:
+            with suppress(OSError):
+                os.unlink(self._name, dir_fd=self._store.incoming)
+            self._name = ""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        self._memory = bytearray()
+
+    # ---- refusing ----
+
+    def _report(self, refused: _Refused) -> None:
+        kept = refused.keep and self._quarantine(refused)
+        said = f"refused with 0x{refused.status:04X}: {refused.why}" + (f"; kept as {kept}" if kept else "")
+        log.warning(
+            "%s: an image of %s %s", self._caller.listener, self._caller.calling, said, extra=_who(self._caller)
+        )
+        self._receiver.journal.put(Noted(time.time(), "refused", None, f"an image of {self._caller.calling} {said}"))
+
+    def _quarantine(self, refused: _Refused) -> str:
+        """Keep bytes that the sender may not have a second time; return the file's name, empty if there is no room."""
+        store = self._store
+        size = self._written or len(self._memory)
+        if not size or _size_of(store.quarantine) + size > self._receiver.settings.store.quarantine_size:
+            return ""
+        name = (
+            f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}_{self._caller.association}_{next(self._receiver.serial)}"
+        )
+        about = {
+            "why": refused.why,
+            "transfer_syntax": self._context.transfer_syntax,
+            "sop_class": self._command.sop_class if is_uid(self._command.sop_class) else "",
+            "sop_instance": self._command.sop_instance if is_uid(self._command.sop_instance) else "",
+            "calling": self._caller.calling,
+            "host": self._caller.host,
+        }
+        try:
+            if self._file < 0:
+                self._open_file()
+                self._write_on(self._memory)
+            self._fsync()
+            write_whole(f"{name}.json", json.dumps(about).encode() + b"\n", directory=store.quarantine, mode=FILE_MODE)
+            rename_new(self._name, f"{name}.dcm", source_dir=store.incoming, target_dir=store.quarantine)
+            self._name = ""
+            os.fsync(store.quarantine)
+        except OSError:
+            return ""
+        return f"quarantine/{name}.dcm"
+
+
+def _size_of(directory: int) -> int:
+    with os.scandir(directory) as entries:
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+
+
+def row_of(
+    header: ImageHeader,
+    directory: str,
+    name: str,
+    transfer_syntax: str,
+    size: int,
+    receipt: Receipt,
+    differs: bool,
+) -> Received:
+    """The index's row of a stored image."""
+    return Received(
+        study=header.study,
+        directory=directory,
+        series=header.series,
+        series_number=header.series_number,
+        modality=header.modality,
+        name=name,
+        uid=header.uid,
+        sop_class=header.sop_class,
+        transfer_syntax=transfer_syntax,
+        size=size,
+        received=receipt.received,
+        association=receipt.association,
+        differs=differs,
+        path=header.path,
+        facts=header.facts,
+        monotonic=time.monotonic(),
+        boot=boot_id(),
+    )
+
+
+@dataclass
+class IndexWriter:
+    """Writes what happened to the index, in batches and in order, beside the receiving threads."""
+
+    index: Index
+    pause: float = 0.05
+    most: int = 500
+    _queue: queue.SimpleQueue[Entry | None] = field(default_factory=queue.SimpleQueue)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread = threading.Thread(target=self._run, name="index", daemon=True)
+        self._thread.start()
+
+    def put(self, entry: Entry) -> None:
+        """Have an entry written soon."""
+        self._queue.put(entry)
+
+    def stop(self, patience: float = 5.0) -> None:
+        """Write what is left, ``patience`` seconds at most; what is not written then, the next start finds."""
+        self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join(patience)
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            batch = [self._queue.get()]
+            time.sleep(self.pause)
+            while len(batch) < self.most and not self._queue.empty():
+                batch.append(self._queue.get())
+            ended = None in batch
+            self._write([entry for entry in batch if entry is not None], ended)
+
+    def _write(self, entries: list[Entry], ended: bool) -> None:
+        pause, said = 0.2, False
+        while entries:
+            try:
+                self.index.record(entries)
+            except StoreError as error:
+                if not said:
+                    log.error("%s; it will be tried again", error)  # noqa: TRY400 - expected, no traceback
+                    said = True
+                if ended:
+                    return
+                time.sleep(pause)
+                pause = min(pause * 2, 10.0)
+            else:
+                return

@@ -1,0 +1,147 @@
+"""Retention: study directories whose last image was received too long ago are deleted.
+
+Age is by the receipt record, never by file times. `plan` decides from rows; `expire` deletes one study: locked
+against receiving and copying, looked at again, moved out of sight in one step, then deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from mrdock.dicom.part10 import decode_file_meta
+from mrdock.dock import queries, record
+from mrdock.dock.clock import local
+from mrdock.dock.index import Index
+from mrdock.dock.queries import StudyRow
+from mrdock.dock.settings import RetentionSettings
+from mrdock.dock.states import State
+from mrdock.dock.store import Store, StudyDirectory, delete_tree, lock_study
+from mrdock.errors import DicomError
+from mrdock.files.durable import opened
+
+log = logging.getLogger("mrdock.retention")
+
+DAY: Final = 86400.0
+BUSY: Final = frozenset({State.RECEIVING, State.COMPLETE, State.WAITING})
+"""Studies in these states are being received or routed: they stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """A study and what the rules say of it: ``goes`` now, or not, and why."""
+
+    study: StudyRow
+    goes: bool
+    why: str
+
+
+def plan(studies: Iterable[StudyRow], wall: float, settings: RetentionSettings) -> list[Expiry]:
+    """The studies that are old enough, each with the rule that lets it go or keeps it."""
+    cutoff = wall - settings.days * DAY
+    found = []
+    for study in sorted(studies, key=lambda row: row.last_received):
+        if study.last_received >= cutoff:
+            continue
+        age = f"last image received {local(study.last_received)}, more than {settings.days:g} days ago"
+        if study.state in BUSY:
+            found.append(Expiry(study, False, f"{age}, but it is {study.state}"))
+        elif study.state is State.HELD and settings.keep_held:
+            found.append(Expiry(study, False, f"{age}, but it is held and keep_held is on"))
+        else:
+            found.append(Expiry(study, True, age))
+    return found
+
+
+def to_announce(studies: Iterable[StudyRow], wall: float, settings: RetentionSettings) -> list[tuple[StudyRow, float]]:
+    """Held studies that go within the announced days, and when each goes at the earliest."""
+    if settings.keep_held:
+        return []
+    held = [(row, row.last_received + settings.days * DAY) for row in studies if row.state is State.HELD]
+    return [(row, goes) for row, goes in held if goes - settings.announce_days * DAY <= wall]
+
+
+def sweep_due(last: float | None, wall: float, hour: int) -> bool:
+    """Whether the nightly hour (local time) has come since the last sweep."""
+    moment = datetime.fromtimestamp(wall)
+    tonight = moment.replace(hour=hour, minute=0, second=0, microsecond=0)
+    if tonight > moment:
+        tonight -= timedelta(days=1)
+    return last is not None and last < tonight.timestamp()
+
+
+def expire(store: Store, index: Index, expiry: Expiry, wall: float, settings: RetentionSettings) -> str:
+    """Delete one study that goes; returns an empty text, or why it stayed after all."""
+    study = expiry.study
+    directory = lock_study(store, study.directory, study.uid, exclusively=True)
+    if directory is None:
+        if study.directory in store.study_names():
+            return "it is in use"
+        index.forget_study(study.uid)
+        return ""
+    try:
+        now_row = queries.study(index, study.uid)
+        if now_row is None or not plan_allows(now_row, wall, settings):
+            return "it is in use"
+        if _has_news(directory, index, wall - settings.days * DAY):
+            return "an image has just been received"
+        index.forget_study(study.uid)
+        os.rename(study.directory, study.directory, src_dir_fd=store.descriptor, dst_dir_fd=store.trash)
+        os.fsync(store.descriptor)
+    finally:
+        os.close(directory.descriptor)
+    with suppress(OSError):  # what is left, the next start deletes
+        delete_tree(study.directory, store.trash)
+    return ""
+
+
+def plan_allows(study: StudyRow, wall: float, settings: RetentionSettings) -> bool:
+    """Whether the rules let this study go."""
+    return any(expiry.goes for expiry in plan([study], wall, settings))
+
+
+def _has_news(directory: StudyDirectory, index: Index, cutoff: float) -> bool:
+    """Whether the directory holds an image, received after ``cutoff``, that the index has not heard of yet."""
+    known = {image.name for image in queries.instances_of(index, directory.study_uid)}
+    for name in strangers(directory, known):
+        receipt = receipt_of(name, directory.descriptor)
+        if receipt is not None and receipt.received >= cutoff:
+            return True
+    return False
+
+
+def strangers(directory: StudyDirectory, known: Iterable[str]) -> Sequence[str]:
+    """The files of a study's directory that the index does not know."""
+    names = set(known)
+    with os.scandir(directory.descriptor) as entries:
+        return [
+            entry.name
+            for entry in entries
+            if entry.name not in names and not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
+        ]
+
+
+def receipt_of(name: str, directory: int) -> record.Receipt | None:
+    """The receipt in a file's meta information, None where the dock did not write the file."""
+    try:
+        with opened(name, os.O_RDONLY | os.O_NOFOLLOW, directory=directory) as descriptor:
+            meta = decode_file_meta(os.pread(descriptor, 1 << 16, 0))
+    except (OSError, DicomError):
+        return None
+    return record.Receipt.decode(meta.private) if meta.private_creator == record.PRIVATE_CREATOR else None
+
+
+def sweep(store: Store, index: Index, wall: float, settings: RetentionSettings) -> list[tuple[Expiry, str]]:
+    """Delete what goes; returns every old study with an empty text, or why it stayed."""
+    results = []
+    for expiry in plan(queries.all_studies(index), wall, settings):
+        stayed = expire(store, index, expiry, wall, settings) if expiry.goes else expiry.why
+        results.append((expiry, stayed))
+        if expiry.goes and not stayed:
+            log.info("%s deleted: %s", expiry.study.directory, expiry.why, extra={"study": expiry.study.uid})
+    return results

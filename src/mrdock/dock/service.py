@@ -1,0 +1,366 @@
+"""The processes of a dock: one supervisor, one worker a listener, one keeper. A fault in one leaves the others up.
+
+The supervisor has the store's lock and the listening sockets, has no threads, and starts again what dies. Children
+are forked from it, so they share its memory; they die with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mrdock.dicom.sop_classes import DEFLATED, REFUSED_BY_CLASSIC, STORAGE_CLASSES, TRANSFER_SYNTAXES
+from mrdock.dicom.values import is_uid
+from mrdock.dock import clock
+from mrdock.dock.index import Index, is_damaged, open_index
+from mrdock.dock.keeper import Keeper, run_beside
+from mrdock.dock.receive import IndexWriter, Receiver
+from mrdock.dock.reconcile import Report, reconcile
+from mrdock.dock.settings import ListenerSettings, Settings
+from mrdock.dock.store import Store, exclusive, open_store
+from mrdock.errors import DockError, SettingsError, StoreError
+from mrdock.files.durable import write_whole
+from mrdock.network.negotiation import Acceptable
+from mrdock.network.server import StorageServer
+
+log = logging.getLogger("mrdock.dock")
+
+GRACE: Final = 7.0
+"""Seconds that running associations and copies have to end after SIGTERM."""
+
+PATIENCE: Final = 9.5
+"""Seconds after which the supervisor ends a child that does not stop."""
+
+_TICK: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+_PR_SET_PDEATHSIG: Final = 1
+_STANDARD_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+_STANDARD: Final = "1.2.840.10008."
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """An open listening socket and the listener it belongs to, with the port it really has."""
+
+    listener: ListenerSettings
+    sock: socket.socket
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that the supervisor keeps running."""
+
+    name: str
+    run: Callable[[], None]
+    pid: int = 0
+    started: float = 0.0
+    pause: float = 1.0
+    again_at: float = 0.0
+
+
+def listen(listener: ListenerSettings) -> Listening:
+    """Bind a listener's socket. Raises `SettingsError`, one sentence, where the address or port cannot be had."""
+    place = f"listener {listener.name!r}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise SettingsError(f"{place}: {listener.host} is no address of this machine ({error.strerror})") from None
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(256)
+    except OSError as error:
+        sock.close()
+        reason = "is in use by another program" if error.errno == 98 else f"cannot be had: {error.strerror}"
+        raise SettingsError(f"{place}: port {listener.port} on {listener.host} {reason}") from None
+    return Listening(replace(listener, port=sock.getsockname()[1]), sock)
+
+
+def acceptable(listener: ListenerSettings, settings: Settings) -> Acceptable:
+    """The SOP classes and transfer syntaxes of a listener."""
+    classic = listener.accepts == "classic"
+    classes = set(STORAGE_CLASSES) - (REFUSED_BY_CLASSIC if classic else set())
+    syntaxes = [*TRANSFER_SYNTAXES, *([DEFLATED] if settings.receive.deflated else [])]
+
+    def unknown(uid: str) -> bool:
+        """A class that no table has: private, or a storage class newer than the table; not another service."""
+        if not is_uid(uid) or (classic and uid in REFUSED_BY_CLASSIC):
+            return False
+        return uid.startswith(_STANDARD_STORAGE) or not uid.startswith(_STANDARD)
+
+    return Acceptable(sorted(classes), syntaxes, unknown if settings.receive.accept_unknown else None)
+
+
+def open_or_rebuild(store: Store, settings: Settings) -> tuple[Index, bool]:
+    """The index; one whose file is damaged is put aside and made anew from the files (the second value says so)."""
+    try:
+        return open_index(store.index_path, settings.index.url), False
+    except StoreError as error:
+        if settings.index.url or not is_damaged(error):
+            raise
+    put_aside(store.index_path)
+    return open_index(store.index_path), True
+
+
+def put_aside(path: Path) -> None:
+    """Rename a damaged index out of the way, its write-ahead log with it."""
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    for ending in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.rename(f"{path}{ending}", f"{path}.damaged-{stamp}{ending}")
+
+
+def serve(settings: Settings, ready: Callable[[Settings, Report], None]) -> int:
+    """Run a dock until it is told to stop; ``ready`` is called when it listens. Returns the exit code.
+
+    Raises `SettingsError`, `StoreError` or `BusyError` where it cannot start.
+    """
+    os.umask(0o027)
+    with ExitStack() as stack:
+        store = open_store(settings.root, settings.store.minimum_free, create=True)
+        stack.callback(store.close)
+        lock = stack.enter_context(exclusive(store))
+        listening = []
+        for listener in settings.listeners:
+            listening.append(listen(listener))
+            stack.callback(listening[-1].sock.close)
+        settings = replace(settings, listeners=tuple(item.listener for item in listening))
+        report = _prepare(store, settings)
+        children = [
+            Child(item.listener.name, lambda item=item: _receive(store, settings, item))  # type: ignore[misc]
+            for item in listening
+        ]
+        children.append(Child("keeper", lambda: _keep(store, settings)))
+        _describe(store, settings)
+        gc.collect()
+        gc.freeze()
+        with _signals() as wake:
+            supervisor = Supervisor(store, settings, children, wake, lock)
+            supervisor.start()
+            ready(settings, report)
+            return supervisor.run()
+
+
+def _prepare(store: Store, settings: Settings) -> Report:
+    """After a crash or a clean stop alike: clear what was half done, bring the index up to the files."""
+    now = clock.now()
+    store.sweep_incoming()
+    index, rebuilt = open_or_rebuild(store, settings)
+    try:
+        report = reconcile(store, index, settings, now)
+        index.end_associations(now.wall, "the dock ended")
+        index.restart_timers(now)
+    finally:
+        index.close()
+    if rebuilt:
+        log.warning("the index was damaged and has been rebuilt from the files; the old one lies beside it")
+    if report.found:
+        log.info("%d images were in the store but not in the index; they are now", report.found)
+    return report
+
+
+def _describe(store: Store, settings: Settings) -> None:
+    """Say in the store what runs on it, for ``mrdock status``."""
+    listeners = [
+        {"name": item.name, "host": item.host, "port": item.port, "title": item.title, "accepts": item.accepts}
+        for item in settings.listeners
+    ]
+    facts = {"pid": os.getpid(), "started": time.time(), "listeners": listeners}
+    write_whole("running.json", json.dumps(facts).encode() + b"\n", directory=store.private)
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """A descriptor that becomes readable, one byte (its number) a signal, while the block runs."""
+    read, write = os.pipe()
+    for descriptor in (read, write):
+        os.set_blocking(descriptor, False)
+    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: None) for number in handled}
+    old = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(old)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(read)
+        os.close(write)
+
+
+class Supervisor:
+    """Keeps the children running and stops them."""
+
+    def __init__(self, store: Store, settings: Settings, children: list[Child], wake: int, lock: int) -> None:
+        """``wake`` tells of signals, ``lock`` is the store's, which the keeper does not inherit."""
+        self._store = store
+        self._settings = settings
+        self._children = children
+        self._wake = wake
+        self._lock = lock
+        self._stop_at: float | None = None
+        self._interrupts = 0
+
+    def start(self) -> None:
+        """Start all children."""
+        for child in self._children:
+            self._fork(child)
+
+    def run(self) -> int:
+        """Watch the children until they were told to stop and have; returns the exit code."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake, selectors.EVENT_READ)
+            while self._stop_at is None or any(child.pid for child in self._children):
+                selector.select(0.5)
+                with suppress(BlockingIOError):
+                    for number in os.read(self._wake, 64):
+                        self._signalled(number)
+                self._reap()
+                if self._stop_at is not None and time.monotonic() >= self._stop_at:
+                    self._kill()
+                    break
+                self._restart()
+        self._store.sweep_incoming()
+        log.info("the dock has stopped")
+        return 0
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGINT:
+            self._interrupts += 1
+        if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) and self._stop_at is None:
+            log.info("stopping: running associations may end within %g seconds", GRACE)
+            self._stop_at = time.monotonic() + PATIENCE
+            self._signal_children(signal.SIGTERM)
+        elif self._interrupts > 1:
+            self._stop_at = time.monotonic()
+
+    def _signal_children(self, number: int) -> None:
+        for child in self._children:
+            if child.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, number)
+
+    def _kill(self) -> None:
+        self._signal_children(signal.SIGKILL)
+        deadline = time.monotonic() + 2
+        while any(child.pid for child in self._children) and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(0.02)
+
+    def _reap(self) -> None:
+        for child in self._children:
+            if not child.pid:
+                continue
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if not pid:
+                continue
+            child.pid = 0
+            if self._stop_at is None:
+                lived = time.monotonic() - child.started
+                child.pause = 1.0 if lived > 60 else min(child.pause * 2, _LONGEST_PAUSE)
+                child.again_at = time.monotonic() + child.pause
+                code = os.waitstatus_to_exitcode(status)
+                log.error("%s ended unexpectedly (%d); starting it again in %g s", child.name, code, child.pause)
+
+    def _restart(self) -> None:
+        for child in self._children:
+            if not child.pid and self._stop_at is None and time.monotonic() >= child.again_at:
+                self._end_associations(child.name)
+                self._fork(child)
+
+    def _end_associations(self, listener: str) -> None:
+        """What the dead worker had open is open no more."""
+        try:
+            index = open_index(self._store.index_path, self._settings.index.url)
+        except StoreError:
+            return
+        try:
+            index.end_associations(time.time(), "the listener ended", listener)
+        except StoreError as error:
+            log.error("%s", error)  # noqa: TRY400 - expected
+        finally:
+            index.close()
+
+    def _fork(self, child: Child) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            child.pid, child.started = pid, time.monotonic()
+            return
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            _die_with(parent)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if child.name == "keeper":
+                os.close(self._lock)  # a copy that hangs in the kernel must not keep a new dock from starting
+            child.run()
+            code = 0
+        except DockError as error:
+            log.error("%s: %s", child.name, error)  # noqa: TRY400 - expected
+        except Exception:  # the edge of a process: said, and started again
+            log.exception("%s ended by an error of ours", child.name)
+        finally:
+            os._exit(code)
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _receive(store: Store, settings: Settings, item: Listening) -> None:
+    """A listener's worker process."""
+    index = open_index(store.index_path, settings.index.url)
+    journal = IndexWriter(index)
+    journal.start()
+    server = StorageServer(
+        item.listener.name,
+        item.sock,
+        settings.access(item.listener),
+        acceptable(item.listener, settings),
+        Receiver(store, settings, journal),
+        settings.server_limits(),
+    )
+    signal.signal(signal.SIGTERM, lambda *_: server.stop(GRACE))
+    server.run()
+    journal.stop()
+    index.close()
+
+
+def _keep(store: Store, settings: Settings) -> None:
+    """The keeper's process."""
+    index = open_index(store.index_path, settings.index.url)
+    keeper = Keeper(store, index, settings, run_beside)
+    stop_read, stop_write = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(stop_write, b"x"))
+    with selectors.DefaultSelector() as selector:
+        selector.register(stop_read, selectors.EVENT_READ)
+        while not selector.select(_TICK):
+            try:
+                keeper.tick(clock.now())
+            except StoreError as error:
+                log.error("%s", error)  # noqa: TRY400 - expected, and tried again at the next tick
+    keeper.stop()
+    deadline = time.monotonic() + GRACE
+    while keeper.busy and time.monotonic() < deadline:
+        time.sleep(0.05)

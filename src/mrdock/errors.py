@@ -1,0 +1,70 @@
+"""What can go wrong, as one tree. Every message is one sentence and names the path, UID or peer it is about.
+
+MrdockError
+├── SettingsError        a settings file or an option says something that cannot be used
+├── DicomError           bytes that are not the DICOM they claim to be
+│   ├── NotDicomError    no DICOM at all
+│   └── MalformedError   DICOM whose structure is broken, cut or beyond the limits
+├── NetworkError         the other end of an association
+│   ├── ConnectError     no TCP connection
+│   ├── RejectedError    the association was rejected
+│   └── AbortedError     the association ended before its time
+└── DockError            the dock and its store
+    ├── StoreError       the store cannot be used, or is not a store
+    ├── BusyError        another process holds it
+    └── UnknownStudyError  no study, or several, answer to a name
+"""
+
+from __future__ import annotations
+
+
+class MrdockError(Exception):
+    """The base of all errors that a user may see; its text is one sentence."""
+
+
+class SettingsError(MrdockError):
+    """A settings file or an option says something that cannot be used."""
+
+
+class DicomError(MrdockError):
+    """Bytes that are not the DICOM they claim to be."""
+
+
+class NotDicomError(DicomError):
+    """No DICOM at all."""
+
+
+class MalformedError(DicomError):
+    """DICOM whose structure is broken, cut short or beyond the limits."""
+
+
+class NetworkError(MrdockError):
+    """The other end of an association did not do what it should."""
+
+
+class ConnectError(NetworkError):
+    """No TCP connection came about."""
+
+
+class RejectedError(NetworkError):
+    """The peer rejected the association."""
+
+
+class AbortedError(NetworkError):
+    """The association ended before its time: aborted, closed, timed out or out of protocol."""
+
+
+class DockError(MrdockError):
+    """The dock and its store."""
+
+
+class StoreError(DockError):
+    """The store cannot be used, or is not a store."""
+
+
+class BusyError(DockError):
+    """Another process holds what is needed."""
+
+
+class UnknownStudyError(DockError):
+    """No study, or more than one, answers to a name."""

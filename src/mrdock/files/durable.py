@@ -1,0 +1,174 @@
+"""Writes that survive a power cut, and renames that never overwrite.
+
+The order is always the same: write under another name, fsync the file, rename, fsync the directory (Pillai et al.,
+OSDI 2014: a rename is atomic, but durable only after both). All functions take directory descriptors, so that a path
+cannot change under them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+_RENAME_NOREPLACE: Final = 1
+_NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
+_BLOCK: Final = 1 << 20
+_O_DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
+_O_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+
+
+def _load_renameat2() -> ctypes._FuncPointer | None:
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return None
+    function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    return function
+
+
+_renameat2 = _load_renameat2()
+
+
+def rename_new(source: str, target: str, *, source_dir: int, target_dir: int) -> None:
+    """Rename without ever replacing: raises `FileExistsError` where ``target`` exists.
+
+    Uses ``renameat2(RENAME_NOREPLACE)``, where the file system lacks it a hard link, and where it lacks that too
+    (FAT, some CIFS mounts) an empty file created exclusively that the rename then replaces.
+    """
+    if _renameat2 is not None:
+        if _renameat2(source_dir, os.fsencode(source), target_dir, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in _NOT_SUPPORTED:
+            raise OSError(code, os.strerror(code), target)
+    try:
+        os.link(source, target, src_dir_fd=source_dir, dst_dir_fd=target_dir, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=target_dir))
+        os.rename(source, target, src_dir_fd=source_dir, dst_dir_fd=target_dir)
+    else:
+        os.unlink(source, dir_fd=source_dir)
+
+
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    """Write every byte of ``data``, however many calls that takes."""
+    view = memoryview(data)
+    while len(view):
+        view = view[os.write(descriptor, view) :]
+
+
+def write_whole(name: str, data: bytes, *, directory: int, mode: int = 0o640) -> None:
+    """Put ``data`` under ``name`` in one step and durably, replacing what stood there."""
+    beside = f".{name}.{os.getpid()}.{threading.get_ident()}.part"
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode, dir_fd=directory)
+    try:
+        try:
+            write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside, dir_fd=directory)
+        raise
+    os.fsync(directory)
+
+
+def append_line(name: str, line: bytes, *, directory: int, mode: int = 0o640) -> None:
+    """Append one line durably. A line that a crash cut short is ended first, so that it spoils no other."""
+    descriptor = os.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode, dir_fd=directory)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        write_all(descriptor, line + b"\n")
+        os.fsync(descriptor)
+        if not size:
+            os.fsync(directory)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def opened(path: str, flags: int, *, directory: int | None = None, mode: int = 0o600) -> Iterator[int]:
+    """A descriptor of ``path`` (below ``directory``, if given) for the length of a with block."""
+    descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), mode, dir_fd=directory)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_directory(path: str, *, directory: int | None = None, follow: bool = False) -> int:
+    """A descriptor of a directory; a link in the last place is refused unless ``follow``."""
+    flags = os.O_RDONLY | _O_DIRECTORY | getattr(os, "O_CLOEXEC", 0)
+    return os.open(path, flags if follow else flags | _O_NOFOLLOW, dir_fd=directory)
+
+
+def fsync_path(path: str) -> None:
+    """Make a directory's entries durable."""
+    with opened(path, os.O_RDONLY | _O_DIRECTORY) as descriptor:
+        os.fsync(descriptor)
+
+
+def blocks(descriptor: int, start: int = 0) -> Iterator[bytes]:
+    """The bytes of an open file from ``start`` on, in blocks."""
+    while block := os.pread(descriptor, _BLOCK, start):
+        start += len(block)
+        yield block
+
+
+def same_bytes(one: int, other: int, one_start: int = 0, other_start: int = 0) -> bool:
+    """Whether two open files hold the same bytes from the given offsets on."""
+    if os.fstat(one).st_size - one_start != os.fstat(other).st_size - other_start:
+        return False
+    for block in blocks(one, one_start):
+        if os.pread(other, len(block), other_start) != block:
+            return False
+        one_start += len(block)
+        other_start += len(block)
+    return True
+
+
+class SharedSync:
+    """Directory syncs that callers share: one fsync serves all whose renames were done when it began.
+
+    A caller that comes while a sync runs waits for the next one, which then serves all that wait (group commit).
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Sync the directory behind ``descriptor``, which stays the caller's to close."""
+        self._descriptor = descriptor
+        self._condition = threading.Condition()
+        self._asked = 0
+        self._done = 0
+        self._running = False
+
+    def sync(self) -> None:
+        """Return when an fsync that began after this call has succeeded; raises `OSError` where it failed."""
+        with self._condition:
+            self._asked += 1
+            mine = self._asked
+            while self._running and self._done < mine:
+                self._condition.wait()
+            if self._done >= mine:
+                return
+            self._running = True
+            serves = self._asked
+        done = 0
+        try:
+            os.fsync(self._descriptor)
+            done = serves
+        finally:
+            with self._condition:
+                self._done = max(self._done, done)
+                self._running = False
+                self._condition.notify_all()

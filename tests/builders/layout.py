@@ -1,0 +1,683 @@
+"""The headers as tables: which elements a Philips file has, where, with which VR.
+
+Taken from the layout of real files of release 5.7.1 (Ingenia Elition X): classic from `philips_r57/classic/2101`
+(EPI fMRI) and `2001` (two echoes, magnitude and phase), Enhanced from `philips_r57/enhanced/2001_fcMRI_Field_Mapping`
+and `philips_asl/enhanced/402_SOURCE_3D_pCASL_6mm` (dynamics, labels), Raw Data from `philips_r57/rawdata`. The values
+are this project's own. Elements that are empty or constant in all of those and that no reader uses are left out, so
+that a classic slice stays under 8 kB; so are those that dciodvfy calls errors in the real files (Velocity Encoding
+Direction 0\\0\\0, an empty Procedure Code Sequence, Laterality), except two that readers meet and must know: Trigger
+Time in a classic dynamic series, and Dimension Index Values of 0.
+"""
+
+CREATORS_2001 = """
+20010010 LO Philips Imaging DD 001
+20010011 LO Philips Imaging DD 002
+"""
+
+CREATORS_2005 = """
+20050010 LO Philips MR Imaging DD 001
+20050011 LO Philips MR Imaging DD 002
+20050012 LO Philips MR Imaging DD 003
+20050013 LO Philips MR Imaging DD 004
+20050014 LO Philips MR Imaging DD 005
+20050015 LO Philips MR Imaging DD 006
+"""
+
+# Patient, study, series and equipment: the same in every file of a study.
+COMMON = """
+00080005 CS ISO_IR 100
+00080012 DA {study_date}
+00080013 TM {creation_time}
+00080014 UI {creator_uid}
+00080016 UI {sop_class}
+00080018 UI {sop_instance}
+00080020 DA {study_date}
+00080021 DA {study_date}
+00080023 DA {study_date}
+00080030 TM {study_time}
+00080031 TM {series_time}
+00080033 TM {content_time}
+00080050 SH
+00080060 CS {modality}
+00080070 LO Philips
+00080080 LO Synthetic Institute
+00080090 PN
+00081010 SH DEMO
+00081030 LO {study_description}
+0008103e LO {series_description}
+00081040 LO MRI
+00081090 LO Ingenia Elition X
+00100010 PN {patient_name}
+00100020 LO {patient_id}
+00100030 DA {patient_birth_date}
+00100040 CS {patient_sex}
+00101030 DS 70
+001021b0 LT
+00180015 CS BRAIN
+00181000 LO 00000
+00181020 LO 5.7.1\\5.7.1.1
+00181030 LO {protocol_name}
+00185100 CS HFS
+0020000d UI {study_uid}
+0020000e UI {series_uid}
+00200010 SH {study_id}
+00200011 IS {series_number}
+00200013 IS {instance_number}
+00200052 UI {frame_of_reference_uid}
+00201040 LO
+00400244 DA {study_date}
+00400245 TM {study_time}
+00400250 DA {study_date}
+00400251 TM {study_time}
+00400253 SH {study_id}
+00400254 LO {study_description}
+"""
+
+# (0008,1111) repeats the private creator inside its item: creators are looked up level by level.
+REFERENCES = """
+00081111 SQ
+- 00081150 UI 1.2.840.10008.3.1.2.3.3
+  00081155 UI {performed_step_uid}
+  00200013 IS 0
+  20050014 LO Philips MR Imaging DD 005
+  20051404 SS 1
+  20051406 SS 1
+"""
+
+# Series-level private numbers at the root: equal in classic, Enhanced and per-acquisition raw files.
+SERIES_PRIVATE = (
+    CREATORS_2001
+    + """
+2001100c CS N
+2001100e CS N
+20011010 CS NO
+20011011 FL 0
+20011012 CS {dynamic_series}
+20011013 SL {epi_factor}
+20011014 SL {echoes}
+20011015 SS 1
+20011016 SS 0
+20011017 SL 1
+20011018 SL {slices}
+20011019 CS N
+2001101a FL 0\\0\\0
+2001101b FL 0
+2001101c CS NO
+2001101d IS {reconstruction_number}
+2001101f CS NO
+20011020 LO {technique}
+20011021 CS Y
+20011022 FL 14.4
+20011023 DS {flip_angle}
+20011024 CS N
+20011025 SH {echo_time_display}
+2001105f SQ
+- 20010010 LO Philips Imaging DD 001
+  2001102d SS {slices}
+  20011032 FL 0
+  20011033 CS {phase_axis}
+  20011035 SS 1
+  20011036 CS PARALLEL
+  20050010 LO Philips MR Imaging DD 001
+  20050014 LO Philips MR Imaging DD 005
+  20050015 LO Philips MR Imaging DD 006
+  20051071 FL {angulation_ap}
+  20051072 FL {angulation_fh}
+  20051073 FL {angulation_rl}
+  20051074 FL {fov_ap}
+  20051075 FL {fov_fh}
+  20051076 FL {fov_rl}
+  20051078 FL {offcentre_ap}
+  20051079 FL {offcentre_fh}
+  2005107a FL {offcentre_rl}
+  2005107b CS {phase_axis}
+  2005107e FL {spacing}
+  20051081 CS {view_axis}
+  20051567 IS 0
+20011060 SL 1
+20011061 CS N
+20011062 CS N
+20011063 CS ELSEWHERE
+2001107b IS {acquisition_number}
+20011081 IS {dynamics}
+20011082 IS {echo_train}
+20011083 DS 127.748512
+20011085 DS 3
+20011087 SH 1H
+2001108b SH S
+200110c8 LO {examcard_name}
+"""
+    + CREATORS_2005
+    + """
+20051012 CS N
+20051014 CS N
+20051015 CS Y
+20051016 CS N
+20051019 CS N
+2005101c CS N
+2005101d SS {columns}
+20051021 SS 1
+2005102f CS N
+20051030 FL {repetition_time}
+20051033 FL {scan_duration}
+20051035 CS PIXEL
+2005106f CS MS
+200510a9 CS 2D
+200510c0 CS GR
+20051381 IS {export_kind}
+20051397 LO SRT.T-A0100.Brain
+20051401 UL 1
+20051414 SL 1
+20051415 SL 1
+20051428 SL {label_types}
+2005142d CS COMPLETED
+2005143a LT datadefs $Revision: 57.0 $
+"""
+)
+
+# MR Image Storage, standard part (PS3.3 A.4), as the scanner's classic export writes it.
+CLASSIC_IMAGE = """
+00080008 CS {image_type}
+00080022 DA {study_date}
+00080032 TM {content_time}
+00180020 CS GR
+00180021 CS SK
+00180022 CS FS
+00180023 CS 2D
+00180050 DS {thickness}
+00180080 DS {repetition_time}
+00180081 DS {echo_time}
+00180083 DS 1
+00180084 DS 127.748512
+00180085 SH 1H
+00180086 IS {echo}
+00180087 DS 3
+00180088 DS {spacing}
+00180089 IS {rows}
+00180091 IS {echo_train}
+00180093 DS 100
+00180094 DS 100
+00180095 DS 2317
+00181060 DS {trigger_time}
+00181081 IS 0
+00181082 IS 0
+00181083 IS 0
+00181084 IS 0
+00181088 IS 0
+00181250 SH MULTI COIL
+00181251 SH BODY
+00181310 US {columns}\\0\\0\\{rows}
+00181312 CS COL
+00181314 DS {flip_angle}
+00181320 FL 1.1
+00189073 FD {scan_duration}
+00189087 FD 0
+00189089 FD 0\\0\\0
+00200012 IS {acquisition_number}
+00200032 DS {position}
+00200037 DS {orientation}
+00200100 IS {dynamic}
+00200105 IS {dynamics}
+00201041 DS {slice_location}
+00280002 US 1
+00280004 CS MONOCHROME2
+00280010 US {rows}
+00280011 US {columns}
+00280030 DS {pixel_spacing}
+00280100 US 16
+00280101 US 12
+00280102 US 11
+00280103 US 0
+00281050 DS {window_center}
+00281051 DS {window_width}
+00281052 DS {rescale_intercept}
+00281053 DS {rescale_slope}
+00281054 LO {rescale_type}
+00282110 CS 00
+20500020 CS IDENTITY
+7fe00010 OW {pixels}
+"""
+
+CLASSIC_PRIVATE = """
+00409096 SQ
+- 00283003 LO Real World Value Mapping for {rescale_type}
+  004008ea SQ
+  - 00080100 SH {unit}
+    00080102 SH UCUM
+    00080104 LO {unit_meaning}
+    00080117 UI 1.2.840.10008.6.1.918
+  00409210 SH Philips
+  00409211 US 4095
+  00409216 US 0
+  00409224 FD {rescale_intercept}
+  00409225 FD {rescale_slope}
+20011001 FL 0
+20011002 IS 0
+20011003 FL 0
+20011004 CS
+20011006 CS N
+20011007 CS U
+20011008 IS 1
+20011009 FL 0
+2001100a IS {slice}
+2001100b CS {slice_orientation}
+20051000 FL {angulation_ap}
+20051001 FL {angulation_fh}
+20051002 FL {angulation_rl}
+20051004 CS NONE
+20051008 FL {centre_ap}
+20051009 FL {centre_fh}
+2005100a FL {centre_rl}
+2005100b FL {maximum}
+2005100c FL {minimum}
+2005100d FL {scale_intercept}
+2005100e FL {scale_slope}
+2005100f DS {window_center}
+20051010 DS {window_width}
+20051011 CS {kind}
+20051061 CS NO
+20051063 SS 0
+2005106e CS FFE
+200510a0 FL {dynamic_begin}
+200510a1 CS SENSE
+200510a8 DS 0
+200510b0 FL 0
+200510b1 FL 0
+200510b2 FL 0
+20051404 SS 1
+20051406 SS 1
+20051409 DS {rescale_intercept}
+2005140a DS {rescale_slope}
+2005140b LO {rescale_type}
+2005140f SQ
+- 0008002a DT {study_date}{series_time}
+  00089007 CS \\\\\\
+  00089123 UI 1.3.46.670589.11
+  00089205 CS MONOCHROME
+  00089206 CS VOLUME
+  00089207 CS NONE
+  00089208 CS {component}
+  00089209 CS T2
+  00189005 SH {technique}
+  00189008 CS GRADIENT
+  00189009 CS NO
+  00189016 CS NONE
+  00189018 CS YES
+  00189020 CS NONE
+  00189021 CS NO
+  00189025 CS FAT
+  00189026 CS NONE
+  00189027 CS NONE
+  00189043 CS MULTICOIL
+  00189044 CS NO
+  00189051 CS SURFACE
+  00189058 US {columns}
+  00189064 CS RIESZ
+  00189069 FD 1
+  00189075 CS NONE
+  00189077 CS NO
+  00189080 ST WATER
+  00189081 CS NO
+  00189094 CS FULL
+  00189174 CS IEC
+  00189231 US {rows}
+  00189232 US 1
+  00189240 US 0
+  00189241 US {echo_train}
+  00209072 CS U
+20051412 IS 1
+20051413 IS 1
+20051429 CS
+20051568 IS 1
+20051572 FL 0
+20051573 IS 0
+20051596 IS 0
+"""
+
+# The least from which a dock can tell how many images a classic series should have.
+SMALL_PRIVATE = """
+20010010 LO Philips Imaging DD 001
+2001100a IS {slice}
+20011014 SL {echoes}
+20011017 SL 1
+20011018 SL {slices}
+20011081 IS {dynamics}
+20050010 LO Philips MR Imaging DD 001
+2005100d FL {scale_intercept}
+2005100e FL {scale_slope}
+20051011 CS {kind}
+"""
+
+ENHANCED_IMAGE = """
+00080008 CS ORIGINAL\\PRIMARY\\T2\\{frame_kind}
+0008002a DT {study_date}{series_time}
+00089123 UI 1.3.46.670589.11
+00089205 CS MONOCHROME
+00089206 CS VOLUME
+00089207 CS NONE
+00089208 CS {component}
+00089209 CS T2
+00180022 CS FS
+00180023 CS 2D
+00180087 DS 3
+00180095 DS 2317
+00181320 FL 1.1
+00189004 CS RESEARCH
+00189005 SH {technique}
+00189008 CS GRADIENT
+00189012 CS NO
+00189014 CS NO
+00189015 CS NO
+00189016 CS NONE
+00189017 CS NONE
+00189018 CS YES
+00189020 CS NONE
+00189021 CS NO
+00189022 CS NO
+00189024 CS NO
+00189025 CS FAT
+00189026 CS NONE
+00189027 CS NONE
+00189028 CS NONE
+00189029 CS NONE
+00189032 CS RECTILINEAR
+00189033 CS PARTIAL
+00189034 CS UNKNOWN
+00189037 CS NONE
+00189050 LO
+00189051 CS SURFACE
+00189053 FD 4.68\\4.68
+00189058 US {columns}
+00189059 CS NO
+00189064 CS RIESZ
+00189069 FD 1
+00189073 FD {scan_duration}
+00189077 CS NO
+00189081 CS NO
+00189093 US 1
+00189100 CS 1H
+00189101 CS NO
+00189170 CS NONE
+00189172 CS NONE
+00189174 CS IEC
+00189179 CS IEC_WHOLE_BODY
+00189180 CS DB_DT
+00189181 FD 0.08
+00189182 FD 124
+00189183 CS SLICE_AND_FREQ
+00189199 CS NO
+00189231 US {rows}
+00189240 US 0
+00189241 US {echo_train}
+00200012 IS {acquisition_number}
+00209072 CS U
+00280002 US 1
+00280004 CS MONOCHROME2
+00280008 IS {frames}
+00280010 US {rows}
+00280011 US {columns}
+00280100 US 16
+00280101 US 12
+00280102 US 11
+00280103 US 0
+00280301 CS NO
+00282110 CS 00
+00400555 SQ
+20500020 CS IDENTITY
+"""
+
+SHARED_GROUPS = """
+00189006 SQ
+- 00180095 DS 2317.1
+  00189020 CS NONE
+  00189022 CS NO
+  00189028 CS NONE
+  00189098 FD 127.748512
+00189042 SQ
+- 00181250 SH MULTI COIL
+  00189041 LO
+  00189043 CS MULTICOIL
+  00189044 CS NO
+  00189045 SQ
+  - 00189047 SH MULTI ELEMENT
+    00189048 CS YES
+00189049 SQ
+- 00181251 SH S
+  00189050 LO
+  00189051 CS SURFACE
+00189112 SQ
+- 00180080 DS {repetition_time}
+  00180091 IS {echo_train}
+  00181314 DS {flip_angle}
+  00189176 SQ
+  - 00189177 CS STATIC FIELD
+    00189178 CS IEC_FIRST_LEVEL
+  - 00189177 CS RF
+    00189178 CS IEC_NORMAL
+  - 00189177 CS GRADIENT
+    00189178 CS IEC_NORMAL
+  00189180 CS DB_DT
+  00189182 FD 124
+  00189239 SQ
+  - 00189179 CS IEC_WHOLE_BODY
+    00189181 FD 0.08
+  00189240 US 0
+  00189241 US {echo_train}
+00189115 SQ
+- 00189009 CS NO
+  00189010 CS NONE
+  00189016 CS NONE
+  00189021 CS NO
+  00189026 CS NONE
+  00189027 CS NONE
+  00189077 CS NO
+  00189081 CS NO
+00189119 SQ
+- 00180083 DS 1
+00189125 SQ
+- 00180093 DS 100
+  00180094 DS 100
+  00181312 CS COLUMN
+  00189058 US {columns}
+  00189231 US {rows}
+  00189232 US 1
+00209071 SQ
+- 00082218 SQ
+  - 00080100 SH T-A0100
+    00080102 SH SRT
+    00080104 LO Brain
+    00080117 UI 1.2.840.10008.6.1.307
+  00209072 CS U
+20050014 LO Philips MR Imaging DD 005
+2005140e SQ
+- 00080014 UI {creator_uid}
+  00080016 UI 1.2.840.10008.5.1.4.1.1.4
+  00180089 IS {rows}
+  00189011 CS NO
+  00189016 CS NONE
+  00189034 CS UNKNOWN
+  00189069 FD 1
+  00189078 CS SENSE
+  00189081 CS NO
+  00189085 CS ECG
+  00189094 CS FULL
+  00189098 FD 127.748512
+  00189155 FD 1
+  00189168 FD 1
+  00189182 FD 124
+  00204000 LT
+"""
+
+# One item of the Per-frame Functional Groups Sequence. The position in (2005,140F) is half a pixel further out than
+# the standard one, in all fourteen real Enhanced files.
+FRAME_GROUPS = """
+00189114 SQ
+- 00189082 FD {echo_time}
+00189152 SQ
+- 00189080 ST WATER
+00189226 SQ
+- 00089007 CS ORIGINAL\\PRIMARY\\T2\\{frame_kind}
+  00089205 CS MONOCHROME
+  00089206 CS VOLUME
+  00089207 CS NONE
+  00089208 CS {component}
+  00089209 CS T2
+00209111 SQ
+- 00189074 DT {study_date}{content_time}
+  00189151 DT {study_date}{series_time}
+  00189220 FD {scan_duration_ms}
+  00209056 SH 1
+  00209057 UL {slice}
+  00209128 UL {dynamic}
+  00209157 UL {index_values}
+00209113 SQ
+- 00200032 DS {position}
+00209116 SQ
+- 00200037 DS {orientation}
+00289110 SQ
+- 00180050 DS {thickness}
+  00180088 DS {spacing}
+  00280030 DS {pixel_spacing}
+00289132 SQ
+- 00281050 DS {window_center}
+  00281051 DS {window_width}
+00289145 SQ
+- 00281052 DS {rescale_intercept}
+  00281053 DS {rescale_slope}
+  00281054 LO US
+20050014 LO Philips MR Imaging DD 005
+2005140f SQ
+- 00080008 CS {image_type}
+  00080018 UI {sop_instance}
+  00080023 DA {study_date}
+  00080033 TM {content_time}
+  00180020 CS GR
+  00180021 CS SK
+  00180023 CS 2D
+  00180050 DS {thickness}
+  00180081 DS {echo_time}
+  00180082 DS 0
+  00180083 DS 1
+  00180084 DS 127.748512
+  00180085 SH 1H
+  00180086 IS {echo}
+  00180088 DS {spacing}
+  00180091 IS {echo_train}
+  00181081 IS 0
+  00181082 IS 0
+  00181083 IS 0
+  00181084 IS 0
+  00181088 IS 0
+  00181251 SH BODY
+  00181310 US {columns}\\0\\0\\{rows}
+  00181314 DS {flip_angle}
+  00189064 CS RIESZ
+  00189147 CS
+  00200012 IS {acquisition_number}
+  00200013 IS {instance_number}
+  00200032 DS {outer_position}
+  00200100 IS {dynamic}
+  00200105 IS {dynamics}
+  00280030 DS {pixel_spacing}
+  00281050 DS {window_center}
+  00281051 DS {window_width}
+  00281052 DS {rescale_intercept}
+  00281053 DS {rescale_slope}
+  00281054 LO {rescale_type}
+  20010010 LO Philips Imaging DD 001
+  20011001 FL 0
+  20011002 IS 0
+  20011003 FL 0
+  20011004 CS
+  20011006 CS N
+  20011007 CS U
+  20011008 IS 1
+  20011009 FL 0
+  2001100a IS {slice}
+  2001100b CS
+  20050010 LO Philips MR Imaging DD 001
+  20050014 LO Philips MR Imaging DD 005
+  20050015 LO Philips MR Imaging DD 006
+  20051004 CS NONE
+  2005100b FL {maximum}
+  2005100c FL {minimum}
+  2005100d FL {scale_intercept}
+  2005100e FL {scale_slope}
+  20051011 CS {kind}
+  20051061 CS NO
+  20051063 SS 0
+  2005106e CS FFE
+  200510a0 FL {dynamic_begin}
+  200510a1 CS SENSE
+  200510a8 DS 0
+  200510b0 FL 0
+  200510b1 FL 0
+  200510b2 FL 0
+  20051407 SS 1
+  20051412 IS 1
+  20051413 IS 1
+  20051429 CS {label}
+  20051561 FL 0
+  20051568 IS 1
+  20051572 FL 0
+  20051573 IS 0
+  20051596 IS 0
+"""
+
+RAW_DATA = """
+00089123 UI {creator_version}
+00280008 IS 1
+00400555 SQ
+"""
+
+EXAMCARD_PRIVATE = (
+    """
+20010010 LO Philips Imaging DD 001
+2001101d IS 1
+20011061 CS N
+20011062 CS N
+20011063 CS ELSEWHERE
+2001107b IS 0
+200110c8 LO {examcard_name}
+"""
+    + CREATORS_2005
+    + """
+20051037 CS N
+20051401 UL 1
+2005142d CS COMPLETED
+2005143a LT datadefs $Revision: 57.0 $
+"""
+)
+
+# One item of the BLOB sequence (2005,1132); the creator is repeated in every item. {text_vr} is LO, and PN in the
+# private SOP classes of a classic export.
+BLOB = """
+20050011 LO Philips MR Imaging DD 002
+20051137 {text_vr} {name}
+20051138 {text_vr}
+20051139 {text_vr} {type}
+20051140 {text_vr}
+20051141 {text_vr}
+20051143 SL {size}
+20051144 OW {data}
+20051147 CS Y
+"""
+
+PRESENTATION_STATE = """
+00700080 CS MRDOCK
+00700081 LO
+00700082 DA {study_date}
+00700083 TM {content_time}
+00700084 PN
+20500020 CS IDENTITY
+00081115 SQ
+- 00081140 SQ
+  - 00081150 UI {referenced_class}
+    00081155 UI {referenced_instance}
+  0020000e UI {series_uid}
+0070005a SQ
+- 00700052 SL 1\\1
+  00700053 SL {columns}\\{rows}
+  00700100 CS SCALE TO FIT
+  00700101 DS 1\\1
+"""
