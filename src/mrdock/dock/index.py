@@ -10,7 +10,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,83 +19,11 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLA
 
 from mrdock.dock import tables as t
 from mrdock.dock.clock import Now
+from mrdock.dock.entries import Closed, Entry, Noted, Opened, Received, RouteRow
 from mrdock.dock.states import Event, State, after, before
 from mrdock.errors import MrdockError, StoreError
 
 _BUSY_MS: Final = 30_000
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One stored image, as its row."""
-
-    study: str
-    directory: str
-    series: str
-    series_number: int | None
-    modality: str
-    name: str
-    uid: str
-    sop_class: str
-    transfer_syntax: str
-    size: int
-    received: float
-    association: str
-    differs: bool
-    path: str | None
-    facts: str
-    monotonic: float
-    boot: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An association began."""
-
-    id: str
-    listener: str
-    calling: str
-    called: str
-    host: str
-    began: float
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """An association ended."""
-
-    id: str
-    ended: float
-    how: str
-    stored: int
-    refused: int
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """Something that people will want to know later; no patient data."""
-
-    at: float
-    kind: str
-    study: str | None
-    text: str
-
-
-Entry = Received | Opened | Closed | Noted
-
-
-@dataclass(frozen=True, slots=True)
-class RouteRow:
-    """Where a series goes, and how far that has come."""
-
-    study: str
-    series: str
-    path: str
-    asked: bool
-    state: State
-    reason: str
-    suggestion: str
-    changed: float
 
 
 class Index:

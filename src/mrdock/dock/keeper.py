@@ -13,7 +13,8 @@ from typing import Final
 
 from mrdock.dock import queries, record, retention
 from mrdock.dock.clock import Now, local
-from mrdock.dock.index import Index, Noted
+from mrdock.dock.entries import Noted
+from mrdock.dock.index import Index
 from mrdock.dock.queries import StudyRow
 from mrdock.dock.routing import route_study
 from mrdock.dock.settings import Settings

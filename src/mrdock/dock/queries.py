@@ -9,7 +9,8 @@ from sqlalchemy import Result, Select, exists, func, or_, select
 
 from mrdock.dock import tables as t
 from mrdock.dock.clock import Now
-from mrdock.dock.index import Index, RouteRow
+from mrdock.dock.entries import RouteRow
+from mrdock.dock.index import Index
 from mrdock.dock.states import DUE, State
 from mrdock.errors import UnknownStudyError
 

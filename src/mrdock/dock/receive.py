@@ -9,32 +9,29 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import logging
 import mmap
 import os
-import queue
-import threading
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final
 
 from mrdock.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
 from mrdock.dicom.sop_classes import file_prefix
 from mrdock.dicom.values import is_uid
-from mrdock.dock.clock import boot_id
+from mrdock.dock import quarantine
+from mrdock.dock.entries import Closed, Noted, Opened
 from mrdock.dock.headers import ImageHeader, read_header
-from mrdock.dock.index import Closed, Entry, Index, Noted, Opened, Received
+from mrdock.dock.index_writer import IndexWriter, row_of
 from mrdock.dock.record import PRIVATE_CREATOR, Receipt
 from mrdock.dock.settings import Settings
 from mrdock.dock.store import FILE_MODE, Store, StudyDirectories, StudyDirectory
-from mrdock.errors import DicomError, StoreError
-from mrdock.files.durable import opened, rename_new, same_bytes, write_all, write_whole
+from mrdock.errors import DicomError
+from mrdock.files.durable import opened, rename_new, same_bytes, write_all
 from mrdock.network.association import Context
 from mrdock.network.dimse import Command, Status
-from mrdock.network.server import Caller, Outcome
+from mrdock.network.handler import Caller, Outcome
 
 log = logging.getLogger("mrdock.receive")
 
@@ -60,6 +57,7 @@ class Receiver:
         self.directories = StudyDirectories(store)
         self.serial = itertools.count()
         self._visits: dict[str, _Visit] = {}
+        self._complaints = Complaints()
 
     def opened(self, caller: Caller) -> None:
         """Note a new association."""
@@ -93,8 +91,13 @@ class Receiver:
 
     def refused(self, host: str, calling: str, why: str) -> None:
         """Note a connection that never became an association."""
-        log.info("refused %s at %s: %s", calling or "a connection", host, why, extra={"host": host, "calling": calling})
-        self.journal.put(Noted(time.time(), "refused", None, f"{calling or 'a connection'} at {host}: {why}"))
+        self.complain(f"refused {calling or 'a connection'} at {host}: {why}", {"host": host, "calling": calling})
+
+    def complain(self, said: str, about: dict[str, str]) -> None:
+        """Log and note that something was refused; of a flood, only so many a minute."""
+        for text in self._complaints.let_through(said, time.monotonic()):
+            log.warning("%s", text, extra=about)
+            self.journal.put(Noted(time.time(), "refused", None, text))
 
 
 def _who(caller: Caller) -> dict[str, str]:
@@ -357,14 +360,10 @@ class ImageSink:
         self._receiver.journal.put(Noted(time.time(), "refused", None, f"an image of {self._caller.calling} {said}"))
 
     def _quarantine(self, refused: _Refused) -> str:
-        """Keep bytes that the sender may not have a second time; return the file's name, empty if there is no room."""
-        store = self._store
+        """Keep the bytes; return where, empty if there is no room or no way."""
         size = self._written or len(self._memory)
-        if not size or _size_of(store.quarantine) + size > self._receiver.settings.store.quarantine_size:
+        if not size or not quarantine.has_room(self._store, size, self._receiver.settings.store.quarantine_size):
             return ""
-        name = (
-            f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}_{self._caller.association}_{next(self._receiver.serial)}"
-        )
         about = {
             "why": refused.why,
             "transfer_syntax": self._context.transfer_syntax,
@@ -378,98 +377,9 @@ class ImageSink:
                 self._open_file()
                 self._write_on(self._memory)
             self._fsync()
-            write_whole(f"{name}.json", json.dumps(about).encode() + b"\n", directory=store.quarantine, mode=FILE_MODE)
-            rename_new(self._name, f"{name}.dcm", source_dir=store.incoming, target_dir=store.quarantine)
-            self._name = ""
-            os.fsync(store.quarantine)
+            name = f"{self._caller.association}_{next(self._receiver.serial)}"
+            kept = quarantine.keep(self._store, self._name, name, about)
         except OSError:
             return ""
-        return f"quarantine/{name}.dcm"
-
-
-def _size_of(directory: int) -> int:
-    with os.scandir(directory) as entries:
-        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
-
-
-def row_of(
-    header: ImageHeader,
-    directory: str,
-    name: str,
-    transfer_syntax: str,
-    size: int,
-    receipt: Receipt,
-    differs: bool,
-) -> Received:
-    """The index's row of a stored image."""
-    return Received(
-        study=header.study,
-        directory=directory,
-        series=header.series,
-        series_number=header.series_number,
-        modality=header.modality,
-        name=name,
-        uid=header.uid,
-        sop_class=header.sop_class,
-        transfer_syntax=transfer_syntax,
-        size=size,
-        received=receipt.received,
-        association=receipt.association,
-        differs=differs,
-        path=header.path,
-        facts=header.facts,
-        monotonic=time.monotonic(),
-        boot=boot_id(),
-    )
-
-
-@dataclass
-class IndexWriter:
-    """Writes what happened to the index, in batches and in order, beside the receiving threads."""
-
-    index: Index
-    pause: float = 0.05
-    most: int = 500
-    _queue: queue.SimpleQueue[Entry | None] = field(default_factory=queue.SimpleQueue)
-    _thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread = threading.Thread(target=self._run, name="index", daemon=True)
-        self._thread.start()
-
-    def put(self, entry: Entry) -> None:
-        """Have an entry written soon."""
-        self._queue.put(entry)
-
-    def stop(self, patience: float = 5.0) -> None:
-        """Write what is left, ``patience`` seconds at most; what is not written then, the next start finds."""
-        self._queue.put(None)
-        if self._thread is not None:
-            self._thread.join(patience)
-
-    def _run(self) -> None:
-        ended = False
-        while not ended:
-            batch = [self._queue.get()]
-            time.sleep(self.pause)
-            while len(batch) < self.most and not self._queue.empty():
-                batch.append(self._queue.get())
-            ended = None in batch
-            self._write([entry for entry in batch if entry is not None], ended)
-
-    def _write(self, entries: list[Entry], ended: bool) -> None:
-        pause, said = 0.2, False
-        while entries:
-            try:
-                self.index.record(entries)
-            except StoreError as error:
-                if not said:
-                    log.error("%s; it will be tried again", error)  # noqa: TRY400 - expected, no traceback
-                    said = True
-                if ended:
-                    return
-                time.sleep(pause)
-                pause = min(pause * 2, 10.0)
-            else:
-                return
+        self._name = ""
+        return kept

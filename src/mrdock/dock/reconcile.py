@@ -15,10 +15,11 @@ from typing import Any
 from mrdock.dicom.part10 import FileMeta, decode_file_meta
 from mrdock.dock import queries, record
 from mrdock.dock.clock import Now, parse_stamp
+from mrdock.dock.entries import Received, RouteRow
 from mrdock.dock.headers import read_header
-from mrdock.dock.index import Index, Received, RouteRow
+from mrdock.dock.index import Index
+from mrdock.dock.index_writer import row_of
 from mrdock.dock.queries import InstanceRow
-from mrdock.dock.receive import row_of
 from mrdock.dock.retention import strangers
 from mrdock.dock.routing import EVENT_OF
 from mrdock.dock.settings import Settings

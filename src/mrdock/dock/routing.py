@@ -18,7 +18,8 @@ from mrdock.dock import queries, record
 from mrdock.dock.clock import Now
 from mrdock.dock.copying import copy_image
 from mrdock.dock.destination import RouteTrouble, open_destination, resolve, trouble_of
-from mrdock.dock.index import Index, Noted, RouteRow
+from mrdock.dock.entries import Noted, RouteRow
+from mrdock.dock.index import Index
 from mrdock.dock.queries import InstanceRow, StudyRow
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import Event, State, worst

@@ -25,8 +25,9 @@ from mrdock.dicom.sop_classes import DEFLATED, REFUSED_BY_CLASSIC, STORAGE_CLASS
 from mrdock.dicom.values import is_uid
 from mrdock.dock import clock
 from mrdock.dock.index import Index, is_damaged, open_index
+from mrdock.dock.index_writer import IndexWriter
 from mrdock.dock.keeper import Keeper, run_beside
-from mrdock.dock.receive import IndexWriter, Receiver
+from mrdock.dock.receive import Receiver
 from mrdock.dock.reconcile import Report, reconcile
 from mrdock.dock.settings import ListenerSettings, Settings
 from mrdock.dock.store import Store, exclusive, open_store

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +15,11 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from mrdock.dock import setting_values as read
+from mrdock.dock.setting_values import Free
 from mrdock.errors import SettingsError
 from mrdock.network.access import Access, Peer
-from mrdock.network.server import Limits
+from mrdock.network.handler import Limits
 
 ROUTE_FIELDS: Final[Mapping[str, tuple[int, str]]] = {
     "StudyDescription": (0x00081030, "LO"),
@@ -31,85 +32,6 @@ ROUTE_FIELDS: Final[Mapping[str, tuple[int, str]]] = {
 }
 """The header fields that can hold the route tag, by DICOM keyword: tag and VR."""
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)?", re.IGNORECASE)
-_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_UNITS |= {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
-_TITLE = re.compile(r"[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?")
-
-
-# ---- readers of one value: raise ValueError with what is expected ----
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text")
-    return value.strip()
-
-
-def _title(value: object) -> str:
-    if not isinstance(value, str) or not _TITLE.fullmatch(value):
-        raise ValueError("an AE title: 1 to 16 printable characters, no backslash")
-    return value
-
-
-def _yes_or_no(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-def _whole(low: int, high: int) -> Callable[[object], int]:
-    def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return value
-
-    return read
-
-
-def _number(above: float) -> Callable[[object], float]:
-    def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < 1e9:
-            raise ValueError(f"a number above {above:g}")
-        return float(value)
-
-    return read
-
-
-def _size(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError('a size such as "8 GiB" or a number of bytes')
-    return int(float(match[1]) * _UNITS[(match[2] or "B").lower()])
-
-
-def _free(value: object) -> Free:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
-        share = float(match[1]) / 100
-        if share < 1:
-            return Free(share=share)
-    try:
-        return Free(size=_size(value))
-    except ValueError:
-        raise ValueError('a share such as "5%" or a size such as "20 GB"') from None
-
-
-def _path(value: object) -> Path:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError("a path")
-    path = Path(value).expanduser()
-    if not path.is_absolute():
-        raise ValueError("an absolute path")
-    return path
-
-
-def _paths(value: object) -> tuple[Path, ...]:
-    if not isinstance(value, list):
-        raise ValueError("a list of absolute paths")
-    return tuple(_path(item) for item in value)
-
 
 def _fields(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(item in ROUTE_FIELDS for item in value):
@@ -117,39 +39,9 @@ def _fields(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _mode(value: object) -> int:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-7]{3,4}", value):
-        raise ValueError('a mode in octal such as "0660"')
-    return int(value, 8)
-
-
-def _one_of(*choices: str) -> Callable[[object], str]:
-    def read(value: object) -> str:
-        if value not in choices:
-            raise ValueError(" or ".join(f'"{choice}"' for choice in choices))
-        return str(value)
-
-    return read
-
-
-def _setting(default: Any, read: Callable[[object], Any], text: str, *, shown: str | None = None) -> Any:
+def _setting(default: Any, reader: Callable[[object], Any], text: str, *, shown: str | None = None) -> Any:
     """A field with its reader and its line of documentation; ``shown`` is the default as TOML where that differs."""
-    return field(default=default, metadata={"read": read, "help": text, "shown": shown})
-
-
-@dataclass(frozen=True, slots=True)
-class Free:
-    """The space that stays free: a share of the file system or a number of bytes."""
-
-    share: float = 0.0
-    size: int = 0
-
-    def bytes_of(self, total: int) -> int:
-        """The limit in bytes on a file system of ``total`` bytes."""
-        return max(self.size, int(total * self.share))
-
-    def __str__(self) -> str:
-        return f"{self.share:.4%}".rstrip("0%").rstrip(".") + "%" if self.share else f"{self.size} bytes"
+    return field(default=default, metadata={"read": reader, "help": text, "shown": shown})
 
 
 def data_home() -> Path:
@@ -166,16 +58,16 @@ class StoreSettings:
     """Where images are kept."""
 
     root: Path | None = _setting(
-        None, _path, "The directory of the store; made if missing.", shown='"~/.local/share/mrdock/store"'
+        None, read.path, "The directory of the store; made if missing.", shown='"~/.local/share/mrdock/store"'
     )
     minimum_free: Free = _setting(
         Free(share=0.05),
-        _free,
+        read.free,
         "Below this free space nothing is accepted: a share of the disk or a size.",
         shown='"5%"',
     )
     quarantine_size: int = _setting(
-        1 << 30, _size, "What the data sets that could not be identified may take in all.", shown='"1 GiB"'
+        1 << 30, read.size, "What the data sets that could not be identified may take in all.", shown='"1 GiB"'
     )
 
 
@@ -183,13 +75,13 @@ class StoreSettings:
 class ListenerSettings:
     """A DICOM storage server."""
 
-    name: str = _setting("enhanced", _text, "What status and log call it.")
-    host: str = _setting("127.0.0.1", _text, "The address to listen on.")
-    port: int = _setting(11112, _whole(0, 65535), "The TCP port; 0 takes a free one.")
-    title: str = _setting("MRDOCK", _title, "The AE title that peers call.")
+    name: str = _setting("enhanced", read.text, "What status and log call it.")
+    host: str = _setting("127.0.0.1", read.text, "The address to listen on.")
+    port: int = _setting(11112, read.whole(0, 65535), "The TCP port; 0 takes a free one.")
+    title: str = _setting("MRDOCK", read.title, "The AE title that peers call.")
     accepts: str = _setting(
         "enhanced",
-        _one_of("enhanced", "classic"),
+        read.one_of("enhanced", "classic"),
         'What it accepts: "enhanced" takes every storage class; "classic" refuses the Enhanced and Legacy Converted '
         "classes of MR, CT and PET, so that a scanner sends classic images.",
     )
@@ -199,65 +91,65 @@ class ListenerSettings:
 class PeerSettings:
     """Who may send."""
 
-    title: str = _setting("*", lambda value: value if value == "*" else _title(value), 'Its AE title; "*" for any.')
-    network: str = _setting("127.0.0.0/8", _text, "The address or network it calls from.")
+    title: str = _setting("*", lambda value: value if value == "*" else read.title(value), 'Its AE title; "*" for any.')
+    network: str = _setting("127.0.0.0/8", read.text, "The address or network it calls from.")
 
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
     """What one listener bears."""
 
-    associations: int = _setting(50, _whole(1, 10000), "Associations at once.")
-    associations_per_peer: int = _setting(10, _whole(1, 10000), "Associations at once from one address.")
-    pdu: int = _setting(131072, _whole(4096, 1 << 24), "The longest PDU that is taken, in bytes.")
-    idle_seconds: float = _setting(60.0, _number(0), "An association that says nothing this long is aborted.")
-    acse_seconds: float = _setting(30.0, _number(0), "The association request has to be whole within this time.")
-    pdu_seconds: float = _setting(60.0, _number(0), "Every PDU has to be whole within this time.")
-    object_size: int = _setting(8 << 30, _size, "The largest object that is taken.", shown='"8 GiB"')
-    nesting: int = _setting(64, _whole(1, 64), "How deep sequences may be nested.")
+    associations: int = _setting(50, read.whole(1, 10000), "Associations at once.")
+    associations_per_peer: int = _setting(10, read.whole(1, 10000), "Associations at once from one address.")
+    pdu: int = _setting(131072, read.whole(4096, 1 << 24), "The longest PDU that is taken, in bytes.")
+    idle_seconds: float = _setting(60.0, read.number(0), "An association that says nothing this long is aborted.")
+    acse_seconds: float = _setting(30.0, read.number(0), "The association request has to be whole within this time.")
+    pdu_seconds: float = _setting(60.0, read.number(0), "Every PDU has to be whole within this time.")
+    object_size: int = _setting(8 << 30, read.size, "The largest object that is taken.", shown='"8 GiB"')
+    nesting: int = _setting(64, read.whole(1, 64), "How deep sequences may be nested.")
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiveSettings:
     """What is accepted beyond the usual."""
 
-    accept_unknown: bool = _setting(False, _yes_or_no, "Take storage classes that no dictionary lists, too.")
-    deflated: bool = _setting(False, _yes_or_no, "Take the deflated transfer syntax, too.")
+    accept_unknown: bool = _setting(False, read.yes_or_no, "Take storage classes that no dictionary lists, too.")
+    deflated: bool = _setting(False, read.yes_or_no, "Take the deflated transfer syntax, too.")
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionSettings:
     """When a study is complete."""
 
-    quiet_seconds: float = _setting(60.0, _number(0), "A study is complete when no image came for this time.")
+    quiet_seconds: float = _setting(60.0, read.number(0), "A study is complete when no image came for this time.")
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSettings:
     """Copying to the path that the header names."""
 
-    tag: str = _setting("#-#", _text, "The mark before the path.")
+    tag: str = _setting("#-#", read.text, "The mark before the path.")
     fields: tuple[str, ...] = _setting(
         tuple(ROUTE_FIELDS), _fields, "Where the mark is looked for; the first field that has it wins."
     )
     roots: tuple[Path, ...] = _setting(
-        (), _paths, "Images are copied below these directories only; none: nothing is copied."
+        (), read.paths, "Images are copied below these directories only; none: nothing is copied."
     )
     mount_points: tuple[Path, ...] = _setting(
-        (), _paths, "Directories that are mounted: copying to below one of them waits while it is not."
+        (), read.paths, "Directories that are mounted: copying to below one of them waits while it is not."
     )
-    file_mode: int = _setting(0o660, _mode, "The mode of copied files.", shown='"0660"')
-    directory_mode: int = _setting(0o2770, _mode, "The mode of directories that routing makes.", shown='"2770"')
+    file_mode: int = _setting(0o660, read.mode, "The mode of copied files.", shown='"0660"')
+    directory_mode: int = _setting(0o2770, read.mode, "The mode of directories that routing makes.", shown='"2770"')
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
     """Deleting what is old."""
 
-    days: float = _setting(30.0, _number(0), "Study directories whose last image came longer ago are deleted.")
-    hour: int = _setting(3, _whole(0, 23), "The hour (local time) at which that happens.")
-    keep_held: bool = _setting(False, _yes_or_no, "Keep studies that wait for a person to mend their route.")
-    announce_days: float = _setting(3.0, _number(0), "Held studies are announced this many days before they go.")
+    days: float = _setting(30.0, read.number(0), "Study directories whose last image came longer ago are deleted.")
+    hour: int = _setting(3, read.whole(0, 23), "The hour (local time) at which that happens.")
+    keep_held: bool = _setting(False, read.yes_or_no, "Keep studies that wait for a person to mend their route.")
+    announce_days: float = _setting(3.0, read.number(0), "Held studies are announced this many days before they go.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +157,7 @@ class IndexSettings:
     """Where the index is kept."""
 
     url: str = _setting(
-        "", _text, "A PostgreSQL URL for the index; by default an SQLite file in the store.", shown='""'
+        "", read.text, "A PostgreSQL URL for the index; by default an SQLite file in the store.", shown='""'
     )
 
 
@@ -273,11 +165,11 @@ class IndexSettings:
 class LogSettings:
     """What the dock says while it runs."""
 
-    level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "How much is said.")
+    level: str = _setting("info", read.one_of("debug", "info", "warning", "error"), "How much is said.")
     file: Path | None = _setting(
-        None, _path, "Where it is said; by default to standard error.", shown='"/var/log/mrdock.log"'
+        None, read.path, "Where it is said; by default to standard error.", shown='"/var/log/mrdock.log"'
     )
-    json: bool = _setting(False, _yes_or_no, "One JSON object a line, for machines.")
+    json: bool = _setting(False, read.yes_or_no, "One JSON object a line, for machines.")
 
 
 DEFAULT_LISTENERS: Final = (
@@ -365,15 +257,15 @@ def _table(kind: type[T], name: str, values: object) -> T:
     if not isinstance(values, dict):
         raise SettingsError(f"[{name}] has to be a table of settings")
     known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    read: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
             raise SettingsError(f"[{name}] has no setting {key!r}{_suggest(key, known)}")
         try:
-            read[key] = known[key].metadata["read"](value)
+            chosen[key] = known[key].metadata["read"](value)
         except ValueError as error:
             raise SettingsError(f"[{name}] {key} = {value!r}: expected {error}") from None
-    return kind(**read)
+    return kind(**chosen)
 
 
 def _suggest(key: str, known: Mapping[str, object]) -> str:
@@ -383,19 +275,19 @@ def _suggest(key: str, known: Mapping[str, object]) -> str:
 
 def from_mapping(values: Mapping[str, Any], source: Path | None = None) -> Settings:
     """Settings from a parsed TOML file. Raises `SettingsError`, one sentence, naming the key."""
-    read: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     for name, value in values.items():
         if name in TABLES:
-            read[name] = _table(TABLES[name], name, value)
+            chosen[name] = _table(TABLES[name], name, value)
         elif name == "peers" and value == "any":
-            read[name] = None
+            chosen[name] = None
         elif name in LISTS:
             if not isinstance(value, list):
                 raise SettingsError(f"{name} has to be a list of [[{name}]] tables")
-            read[name] = tuple(_table(LISTS[name], name, item) for item in value)
+            chosen[name] = tuple(_table(LISTS[name], name, item) for item in value)
         else:
             raise SettingsError(f"there is no setting {name!r}{_suggest(name, {**TABLES, **LISTS})}")
-    settings = Settings(**read, source=source)
+    settings = Settings(**chosen, source=source)
     check(settings)
     return settings
 

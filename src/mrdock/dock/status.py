@@ -12,7 +12,8 @@ from typing import Any
 
 from mrdock.dock import queries
 from mrdock.dock.clock import Now, local, stamp
-from mrdock.dock.index import Index, RouteRow
+from mrdock.dock.entries import RouteRow
+from mrdock.dock.index import Index
 from mrdock.dock.keeper import JUMPED
 from mrdock.dock.queries import Count, StudyRow
 from mrdock.dock.retention import DAY

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from mrdock.dock import record
-from mrdock.dock.settings import Free
+from mrdock.dock.setting_values import Free
 from mrdock.errors import BusyError, StoreError
 from mrdock.files.durable import SharedSync, open_directory, opened, rename_new, write_whole
 

@@ -204,6 +204,7 @@ class _Type:
         self.gaps: list[str] = []
         self.odd: list[str] = []
         numbers, pairs = {i.slice for i in images}, {(i.slice, i.position) for i in images}
+        # Numbers before positions: release 3.2 can give one slice several positions.
         by_position = 0 in numbers or len(numbers) < self.promise.slices == len(pairs)
         self.volumes: dict[_At, Counter[Any]] = defaultdict(Counter)
         for i in images:

@@ -16,88 +16,21 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from mrdock.network import pdu
 from mrdock.network.access import STOPPING, TOO_MANY, Access, Refusal
-from mrdock.network.association import Association, Context, Ended, Reply, StoreBegins, StoreData, StoreEnds
-from mrdock.network.dimse import Command
-from mrdock.network.negotiation import Acceptable, Request, encode_accept, parse_request
-from mrdock.network.pdu import PduBuffer, ProtocolFault
+from mrdock.network.handler import Caller, Handler, Limits
+from mrdock.network.negotiation import Acceptable, Request, parse_request
+from mrdock.network.pdu import ProtocolFault
+from mrdock.network.session import DRAIN_BYTES, DRAIN_SECONDS, GIVES_WAY, Session, Slot, close_politely
 
 log = logging.getLogger("mrdock.network")
 
 _TICK: Final = 0.5
 _MOST_PENDING: Final = 512
-_DRAIN_BYTES: Final = 1 << 18
-_DRAIN_SECONDS: Final = 1.0
-_GIVES_WAY: Final = 2.0
-"""Seconds without a word after which an association gives way to a new one of the same peer."""
-_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one listener bears. Times in seconds, lengths in bytes."""
-
-    associations: int = 50
-    per_peer: int = 10
-    longest_pdu: int = 131072
-    idle: float = 60.0
-    acse: float = 30.0
-    whole_pdu: float = 60.0
-    object_size: int = 8 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """An association as handlers see it; ``association`` is a random id."""
-
-    association: str
-    listener: str
-    calling: str
-    called: str
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a store ended: the status to answer and, for failures, a word for the Error Comment (0000,0902)."""
-
-    status: int
-    comment: str = ""
-
-
-class Sink(Protocol):
-    """Takes one data set. Exactly one of `finish` and `discard` ends it."""
-
-    def write(self, fragment: memoryview) -> None:
-        """Take a fragment; it is not valid after the call."""
-
-    def finish(self) -> Outcome:
-        """The data set is whole: keep it, or say why not."""
-
-    def discard(self) -> None:
-        """The data set will not be whole: leave nothing behind."""
-
-
-class Handler(Protocol):
-    """What a storage server does with what it hears. Called from many threads."""
-
-    def opened(self, caller: Caller) -> None:
-        """An association was accepted."""
-
-    def store(self, caller: Caller, context: Context, command: Command) -> Sink:
-        """A C-STORE begins."""
-
-    def closed(self, caller: Caller, how: str) -> None:
-        """An association ended; ``how`` is one word or sentence."""
-
-    def refused(self, host: str, calling: str, why: str) -> None:
-        """A connection was refused before it became an association."""
 
 
 @dataclass(eq=False, slots=True)
@@ -109,17 +42,6 @@ class _Pending:
     deadline: float
     data: bytearray = field(default_factory=bytearray)
     draining: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class _Slot:
-    """A running association."""
-
-    sock: socket.socket
-    host: str
-    quiet_since: float
-    busy: bool = True
-    gives_way: bool = False
 
 
 class StorageServer:
@@ -143,7 +65,7 @@ class StorageServer:
         self._limits = limits
         self._selector = selectors.DefaultSelector()
         self._pending: dict[int, _Pending] = {}
-        self._slots: set[_Slot] = set()
+        self._slots: set[Slot] = set()
         self._lock = threading.Lock()
         self._stopping = False
         self._stop_at = float("inf")
@@ -236,7 +158,7 @@ class StorageServer:
             return
         pending.data += chunk
         if pending.draining:
-            if len(pending.data) > _DRAIN_BYTES:
+            if len(pending.data) > DRAIN_BYTES:
                 self._drop(pending)
             return
         try:
@@ -254,7 +176,7 @@ class StorageServer:
             return
         self._selector.unregister(pending.sock)
         del self._pending[pending.sock.fileno()]
-        slot = _Slot(pending.sock, pending.host, time.monotonic())
+        slot = Slot(pending.sock, pending.host, time.monotonic())
         with self._lock:
             self._slots.add(slot)
         rest = bytes(pending.data[pdu.HEADER + struct.unpack_from(">I", pending.data, 2)[0] :])
@@ -275,7 +197,7 @@ class StorageServer:
             mine = [slot for slot in slots if slot.host == host]
             if len(slots) < self._limits.associations and len(mine) < self._limits.per_peer:
                 return None
-            before = time.monotonic() - _GIVES_WAY
+            before = time.monotonic() - GIVES_WAY
             silent = [slot for slot in mine if not slot.busy and slot.quiet_since < before]
             if not silent:
                 return TOO_MANY
@@ -291,7 +213,7 @@ class StorageServer:
             pending.sock.shutdown(socket.SHUT_WR)
         pending.draining = True
         pending.data.clear()
-        pending.deadline = time.monotonic() + _DRAIN_SECONDS
+        pending.deadline = time.monotonic() + DRAIN_SECONDS
 
     def _expire(self) -> None:
         now = time.monotonic()
@@ -311,7 +233,7 @@ class StorageServer:
         self._pending.pop(descriptor, None)
         pending.sock.close()
 
-    def _release(self, slot: _Slot) -> None:
+    def _release(self, slot: Slot) -> None:
         with self._lock:
             self._slots.discard(slot)
 
@@ -322,9 +244,9 @@ class StorageServer:
 
     # ---- the thread of one association ----
 
-    def _serve(self, slot: _Slot, request: Request, rest: bytes) -> None:
+    def _serve(self, slot: Slot, request: Request, rest: bytes) -> None:
         caller = Caller(uuid.uuid4().hex[:16], self._listener, request.calling, request.called, slot.host)
-        session = _Session(slot, caller, request, self)
+        session = Session(slot, caller, request, self)
         self._handler.opened(caller)
         how = "failed"
         last = b""
@@ -337,7 +259,7 @@ class StorageServer:
             session.discard()
             self._release(slot)
             self._handler.closed(caller, how)
-            _close_politely(slot.sock, last)
+            close_politely(slot.sock, last)
 
     @property
     def limits(self) -> Limits:
@@ -360,109 +282,6 @@ class StorageServer:
         return self._stopping
 
 
-class _Session:
-    """One association, from negotiation to its end."""
-
-    def __init__(self, slot: _Slot, caller: Caller, request: Request, server: StorageServer) -> None:
-        self._slot = slot
-        self._sock = slot.sock
-        self._caller = caller
-        self._request = request
-        self._server = server
-        self._limits = server.limits
-        self._sink: Sink | None = None
-        self._size = 0
-
-    def run(self, rest: bytes) -> tuple[str, bytes]:
-        """Serve the association; return how it ended and the last PDU to send."""
-        _set_blocking_with_timeout(self._sock, 1.0, self._limits.whole_pdu)
-        contexts, results = self._server.acceptable.negotiate(self._request)
-        association = Association(contexts, _VERIFICATION, self._request.longest)
-        buffer = PduBuffer(self._limits.longest_pdu, rest)
-        try:
-            self._sock.sendall(encode_accept(self._request, results, self._limits.longest_pdu))
-            for kind, body in self._pdus(buffer, association):
-                for event in association.receive(kind, body):
-                    if isinstance(event, StoreData):
-                        self._data(event.data)
-                    elif isinstance(event, StoreBegins):
-                        self._size = 0
-                        self._sink = self._server.handler.store(self._caller, event.context, event.command)
-                    elif isinstance(event, StoreEnds):
-                        self._sock.sendall(self._finish(association))
-                    elif isinstance(event, Reply):
-                        self._sock.sendall(event.data)
-                    elif isinstance(event, Ended):
-                        return ("released", event.reply) if event.released else ("aborted by the peer", b"")
-        except ProtocolFault as fault:
-            return f"aborted: {fault}", pdu.abort(fault.reason)
-        except TimeoutError as error:
-            return f"aborted: {error}", pdu.abort(pdu.NOT_SPECIFIED)
-        except BlockingIOError:
-            return "aborted: the peer does not read our answers", b""
-        except OSError as error:
-            return f"connection lost: {error.strerror or error}", b""
-        return self._why_ended(), self._last_words()
-
-    def _why_ended(self) -> str:
-        if self._slot.gives_way:
-            return "aborted: gave way to a new association of the same peer"
-        return "aborted: the server stops" if self._server.stopping else "connection closed by the peer"
-
-    def _last_words(self) -> bytes:
-        return pdu.abort(pdu.NOT_SPECIFIED) if self._slot.gives_way or self._server.stopping else b""
-
-    def _pdus(self, buffer: PduBuffer, association: Association) -> Iterator[tuple[int, memoryview]]:
-        """Whole PDUs until the connection ends; raises `TimeoutError` where the peer is too slow."""
-        sock, slot, limits = self._sock, self._slot, self._limits
-        last_pdu = time.monotonic()
-        while True:
-            slot.busy = True
-            while (received := buffer.next()) is not None:
-                yield received
-                last_pdu = time.monotonic()
-            slot.quiet_since = last_pdu
-            slot.busy = self._sink is not None or not buffer.empty
-            try:
-                count = sock.recv_into(buffer.space())
-            except BlockingIOError:
-                count = -1
-            if count > 0:
-                if _QUICKACK is not None:
-                    sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-                buffer.received(count)
-            elif count == 0:
-                return
-            waited = time.monotonic() - last_pdu
-            if buffer.empty:
-                if waited > limits.idle:
-                    raise TimeoutError(
-                        f"nothing came for {limits.idle:g} s while waiting for {association.state.value}"
-                    )
-            elif waited > limits.whole_pdu:
-                raise TimeoutError(f"a PDU took longer than {limits.whole_pdu:g} s")
-
-    def _data(self, data: memoryview) -> None:
-        self._size += len(data)
-        if self._size > self._limits.object_size:
-            raise ProtocolFault(f"an object of more than {self._limits.object_size} bytes", pdu.NOT_SPECIFIED)
-        assert self._sink is not None
-        self._sink.write(data)
-
-    def _finish(self, association: Association) -> bytes:
-        assert self._sink is not None
-        sink, self._sink = self._sink, None
-        outcome = sink.finish()
-        return association.store_reply(outcome.status, outcome.comment)
-
-    def discard(self) -> None:
-        """Let go of a data set that did not become whole."""
-        if self._sink is not None:
-            sink, self._sink = self._sink, None
-            sink.discard()
-
-
-_VERIFICATION = "1.2.840.10008.1.1"
 _EXHAUSTED: Final = frozenset({12, 23, 24, 105})  # ENOMEM, ENFILE, EMFILE, ENOBUFS
 
 
@@ -486,14 +305,6 @@ def _whole_request(data: bytearray) -> Request | None:
     return parse_request(memoryview(bytes(data))[pdu.HEADER : pdu.HEADER + length])
 
 
-def _set_blocking_with_timeout(sock: socket.socket, receive: float, send: float) -> None:
-    """Blocking calls bounded by the kernel: Python's own time-outs would poll before every call."""
-    sock.setblocking(True)
-    for option, seconds in ((socket.SO_RCVTIMEO, receive), (socket.SO_SNDTIMEO, send)):
-        value = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
-        sock.setsockopt(socket.SOL_SOCKET, option, value)
-
-
 def _send_quietly(sock: socket.socket, data: bytes) -> None:
     with suppress(OSError):
         sock.send(data)
@@ -503,17 +314,3 @@ def _shut(sock: socket.socket) -> None:
     """Wake the thread that waits for this socket's bytes."""
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RD)
-
-
-def _close_politely(sock: socket.socket, last: bytes) -> None:
-    """Send ``last``, wait shortly for the peer to close, close."""
-    with suppress(OSError):
-        if last:
-            sock.sendall(last)
-        sock.shutdown(socket.SHUT_WR)
-        deadline, taken = time.monotonic() + _DRAIN_SECONDS, 0
-        while time.monotonic() < deadline and taken < _DRAIN_BYTES:
-            if not (chunk := sock.recv(65536)):
-                break
-            taken += len(chunk)
-    sock.close()
