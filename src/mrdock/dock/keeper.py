@@ -234,5 +234,5 @@ def looks_of(index: Index, study: StudyRow) -> list[str]:
         number = numbers.get(series)
         for verdict in judge_series(by_series[series]):
             if verdict.whole is False:
-                lines.append(f"series {'?' if number is None else number}: {verdict.text}")
+                lines.append(f"series {'?' if number is None else number} ({verdict.form}): {verdict.text}")
     return lines

@@ -21,6 +21,7 @@ from mrdock.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
 from mrdock.dicom.sop_classes import file_prefix
 from mrdock.dicom.values import is_uid
 from mrdock.dock import quarantine
+from mrdock.dock.complaints import Complaints
 from mrdock.dock.entries import Closed, Noted, Opened
 from mrdock.dock.headers import ImageHeader, read_header
 from mrdock.dock.index_writer import IndexWriter, row_of

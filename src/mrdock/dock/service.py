@@ -45,6 +45,7 @@ PATIENCE: Final = 9.5
 """Seconds after which the supervisor ends a child that does not stop."""
 
 _TICK: Final = 1.0
+_FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
 _STANDARD_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
@@ -67,7 +68,7 @@ class Child:
     run: Callable[[], None]
     pid: int = 0
     started: float = 0.0
-    pause: float = 1.0
+    pause: float = 0.0
     again_at: float = 0.0
 
 
@@ -273,7 +274,7 @@ class Supervisor:
             child.pid = 0
             if self._stop_at is None:
                 lived = time.monotonic() - child.started
-                child.pause = 1.0 if lived > 60 else min(child.pause * 2, _LONGEST_PAUSE)
+                child.pause = _FIRST_PAUSE if lived > 60 else min(max(child.pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
                 child.again_at = time.monotonic() + child.pause
                 code = os.waitstatus_to_exitcode(status)
                 log.error("%s ended unexpectedly (%d); starting it again in %g s", child.name, code, child.pause)
