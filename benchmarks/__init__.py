@@ -1,0 +1,1 @@
+"""Benchmarks: each prints our figure and the peers' from one run, as ratios."""
