@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
 
 from mrdock.dock import tables as t
 from mrdock.dock.clock import Now
 from mrdock.dock.entries import Closed, Entry, Noted, Opened, Received, RouteRow
+from mrdock.dock.statements import (
+    each,
+    insert_new,
+    instance_row,
+    new_study_row,
+    noted_row,
+    opened_row,
+    replace,
+    route_row,
+    series_row,
+)
 from mrdock.dock.states import Event, State, after, before
 from mrdock.errors import MrdockError, StoreError
 
@@ -61,7 +72,9 @@ class Index:
     def record(self, entries: Sequence[Entry]) -> None:
         """Write a batch of what was received, in the order it happened. Repeating a batch does no harm."""
         with self.write() as connection:
-            _insert_new(connection, t.associations, [_opened(entry) for entry in entries if isinstance(entry, Opened)])
+            insert_new(
+                connection, t.associations, [opened_row(entry) for entry in entries if isinstance(entry, Opened)]
+            )
             received = [entry for entry in entries if isinstance(entry, Received)]
             if received:
                 self._record_images(connection, received)
@@ -70,7 +83,7 @@ class Index:
                     values = {"ended": entry.ended, "how": entry.how, "stored": entry.stored, "refused": entry.refused}
                     row = t.associations.c.id == entry.id
                     connection.execute(update(t.associations).where(row).values(values))
-            notes = [_noted(entry) for entry in entries if isinstance(entry, Noted)]
+            notes = [noted_row(entry) for entry in entries if isinstance(entry, Noted)]
             if notes:
                 connection.execute(insert(t.events), notes)
 
@@ -81,7 +94,7 @@ class Index:
         for study, images in by_study.items():
             last = images[-1]
             first_received, last_received = min(i.received for i in images), max(i.received for i in images)
-            _insert_new(connection, t.studies, [_new_study(last, first_received)])
+            insert_new(connection, t.studies, [new_study_row(last, first_received)])
             connection.execute(
                 update(t.studies)
                 .where(t.studies.c.uid == study)
@@ -98,11 +111,11 @@ class Index:
                     announced=None,
                 )
             )
-        _insert_new(connection, t.series, list({(i.study, i.series): _series(i) for i in received}.values()))
+        insert_new(connection, t.series, list({(i.study, i.series): series_row(i) for i in received}.values()))
         contributions = {(i.association, i.study) for i in received if i.association}
-        _insert_new(connection, t.contributions, [{"association": a, "study": s} for a, s in contributions])
+        insert_new(connection, t.contributions, [{"association": a, "study": s} for a, s in contributions])
         # an image that somebody took and that comes again is there again, and to be routed again
-        _replace(connection, t.instances, [_instance(i) for i in received], ("study", "name"))
+        replace(connection, t.instances, [instance_row(i) for i in received], ("study", "name"))
 
     def end_associations(self, wall: float, how: str, listener: str | None = None) -> None:
         """Close what a process that died left open."""
@@ -126,17 +139,21 @@ class Index:
     def happened(self, study: str, what: Event, *, version: int | None = None, **values: Any) -> bool:
         """Move a study along `states.TRANSITIONS`; False where it is in no state that allows it.
 
-        With ``version`` only if no image came since that version.
+        With ``version`` only if neither an image came nor a person asked since that version.
         """
-        condition = (t.studies.c.uid == study) & t.studies.c.state.in_(before(what))
-        if version is not None:
-            condition &= t.studies.c.version == version
         with self.write() as connection:
-            state = connection.execute(select(t.studies.c.state).where(condition)).scalar()
-            if state is None:
+            return _move(connection, study, what, version, values)
+
+    def concluded(self, study: str, what: Event, version: int, rows: Iterable[RouteRow], **values: Any) -> bool:
+        """Routing came to an end: write where the series stand and move the study, in one step.
+
+        If the study changed meanwhile nothing is written; it will be routed again, and finds what was copied.
+        """
+        with self.write() as connection:
+            connection.execute(update(t.studies).where(t.studies.c.uid == study).values(copying=None))
+            if not _move(connection, study, what, version, values):
                 return False
-            values["state"] = after(State(state), what)
-            connection.execute(update(t.studies).where(condition).values(values))
+            _save_routes(connection, rows)
             return True
 
     def set_study(self, study: str, **values: Any) -> None:
@@ -146,20 +163,18 @@ class Index:
 
     def save_routes(self, rows: Iterable[RouteRow]) -> None:
         """Write where series go and how far that came."""
-        values = [_route(row) for row in rows]
-        if values:
-            with self.write() as connection:
-                _replace(connection, t.routes, values, ("study", "series"))
+        with self.write() as connection:
+            _save_routes(connection, rows)
 
     def set_routed(self, study: str, names: Iterable[str], wall: float | None) -> None:
         """Images were copied to where their series goes (None: are to be copied again)."""
         with self.write() as connection:
-            _each(connection, study, names, routed=wall)
+            each(connection, study, names, routed=wall)
 
     def set_taken(self, study: str, names: Iterable[str], wall: float | None) -> None:
         """Images are no longer in the store: somebody took them (None: they are back)."""
         with self.write() as connection:
-            _each(connection, study, names, taken=wall)
+            each(connection, study, names, taken=wall)
 
     def forget_study(self, study: str) -> None:
         """Remove a study and all that belongs to it."""
@@ -193,7 +208,7 @@ class Index:
     def set_fact(self, name: str, value: str) -> None:
         """Write one fact."""
         with self.write() as connection:
-            _replace(connection, t.facts, [{"name": name, "value": value}], ("name",))
+            replace(connection, t.facts, [{"name": name, "value": value}], ("name",))
 
     def drop_fact(self, name: str) -> None:
         """Forget one fact."""
@@ -218,108 +233,24 @@ class Index:
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
 
 
-# ---- rows ----
+def _move(connection: Connection, study: str, what: Event, version: int | None, values: dict[str, Any]) -> bool:
+    condition = (t.studies.c.uid == study) & t.studies.c.state.in_(before(what))
+    if version is not None:
+        condition &= t.studies.c.version == version
+    state = connection.execute(select(t.studies.c.state).where(condition)).scalar()
+    if state is None:
+        return False
+    changed = {**values, "state": after(State(state), what)}
+    if what is Event.ASKED:
+        changed["version"] = t.studies.c.version + 1
+    connection.execute(update(t.studies).where(condition).values(changed))
+    return True
 
 
-def _opened(entry: Opened) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "listener": entry.listener,
-        "calling": entry.calling,
-        "called": entry.called,
-        "host": entry.host,
-        "began": entry.began,
-    }
-
-
-def _noted(entry: Noted) -> dict[str, Any]:
-    return {"at": entry.at, "kind": entry.kind, "study": entry.study, "text": entry.text}
-
-
-def _new_study(image: Received, first_received: float) -> dict[str, Any]:
-    return {
-        "uid": image.study,
-        "directory": image.directory,
-        "state": State.RECEIVING,
-        "version": 0,
-        "first_received": first_received,
-        "last_received": first_received,
-        "active_monotonic": image.monotonic,
-        "active_boot": image.boot,
-        "looks": "",
-        "attempts": 0,
-        "next_try": 0.0,
-        "record_bytes": 0,
-    }
-
-
-def _series(image: Received) -> dict[str, Any]:
-    return {"study": image.study, "uid": image.series, "number": image.series_number, "modality": image.modality}
-
-
-def _instance(image: Received) -> dict[str, Any]:
-    return {
-        "study": image.study,
-        "name": image.name,
-        "series": image.series,
-        "uid": image.uid,
-        "sop_class": image.sop_class,
-        "transfer_syntax": image.transfer_syntax,
-        "size": image.size,
-        "received": image.received,
-        "association": image.association,
-        "differs": image.differs,
-        "path": image.path,
-        "facts": image.facts,
-        "taken": None,
-        "routed": None,
-    }
-
-
-def _route(row: RouteRow) -> dict[str, Any]:
-    return {
-        "study": row.study,
-        "series": row.series,
-        "path": row.path,
-        "asked": row.asked,
-        "state": row.state,
-        "reason": row.reason,
-        "suggestion": row.suggestion,
-        "changed": row.changed,
-    }
-
-
-def _dialect_insert(connection: Connection, table: Table) -> Any:
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-
-        return postgresql_insert(table)
-    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
-    return sqlite_insert(table)
-
-
-def _insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows; those that are there already stay as they are."""
-    if rows:
-        connection.execute(_dialect_insert(connection, table).on_conflict_do_nothing(), rows)
-
-
-def _replace(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: tuple[str, ...]) -> None:
-    """Insert rows or overwrite those with the same key; the last of several with one key counts."""
-    unique = list({tuple(row[name] for name in key): row for row in rows}.values())
-    statement = _dialect_insert(connection, table)
-    changed = {name: statement.excluded[name] for name in unique[0] if name not in key}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed), unique)
-
-
-def _each(connection: Connection, study: str, names: Iterable[str], **values: Any) -> None:
-    from sqlalchemy import bindparam
-
-    rows = [{"the_name": name} for name in names]
-    if rows:
-        here = (t.instances.c.study == study) & (t.instances.c.name == bindparam("the_name"))
-        connection.execute(update(t.instances).where(here).values(values), rows)
+def _save_routes(connection: Connection, rows: Iterable[RouteRow]) -> None:
+    values = [route_row(row) for row in rows]
+    if values:
+        replace(connection, t.routes, values, ("study", "series"))
 
 
 @contextmanager
@@ -345,7 +276,7 @@ def open_index(path: Path, url: str = "") -> Index:
     try:
         with index.write() as connection:
             t.metadata.create_all(connection)
-            _insert_new(connection, t.facts, [{"name": "layout", "value": t.LAYOUT}])
+            insert_new(connection, t.facts, [{"name": "layout", "value": t.LAYOUT}])
         layout = index.fact("layout")
     except BaseException:
         engine.dispose()

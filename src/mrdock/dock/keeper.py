@@ -73,6 +73,7 @@ class Keeper:
         self._clock_noted = float("-inf")
         self._looked = float("-inf")
         self._announced = float("-inf")
+        self._looked_at: dict[str, int] = {}
         self._stopping = False
 
     @property
@@ -117,7 +118,7 @@ class Keeper:
                 study.uid, Event.QUIET, version=study.version, completed=now.wall, looks=text, next_try=0.0
             ):
                 continue
-            count = queries.counts(self.index).get(study.uid)
+            count = queries.counts(self.index, study.uid).get(study.uid)
             images = f"{count.images} images in {count.series} series" if count else "no images"
             log.info("%s complete: %s", study.directory, images, extra={"study": study.uid})
             for line in looks:
@@ -149,14 +150,19 @@ class Keeper:
     # ---- what people took ----
 
     def _look_for_taken(self, now: Now) -> None:
+        """Look into the directories that changed since the last look."""
         for study in queries.all_studies(self.index):
-            directory = lock_study(self.store, study.directory, study.uid)
-            if directory is not None:
-                try:
-                    with suppress(OSError):
+            with suppress(OSError):
+                changed = os.stat(study.directory, dir_fd=self.store.descriptor).st_mtime_ns
+                if self._looked_at.get(study.directory) == changed:
+                    continue
+                directory = lock_study(self.store, study.directory, study.uid)
+                if directory is not None:
+                    try:
                         mark_taken(directory, self.index, now)
-                finally:
-                    os.close(directory.descriptor)
+                    finally:
+                        os.close(directory.descriptor)
+                    self._looked_at[study.directory] = changed
 
     # ---- retention ----
 

@@ -175,8 +175,8 @@ class Count:
     differing: int
 
 
-def counts(index: Index) -> dict[str, Count]:
-    """`Count` of every study by its UID."""
+def counts(index: Index, study_uid: str | None = None) -> dict[str, Count]:
+    """`Count` of every study (or of one) by its UID."""
     c = t.instances.c
     query = select(
         c.study,
@@ -187,6 +187,8 @@ def counts(index: Index) -> dict[str, Count]:
         func.count(c.routed),
         func.count().filter(c.differs),
     ).group_by(c.study)
+    if study_uid is not None:
+        query = query.where(c.study == study_uid)
     with index.read() as connection:
         return {
             row[0]: Count(row[1], row[2], int(row[3] or 0), row[4], row[5], row[6]) for row in connection.execute(query)

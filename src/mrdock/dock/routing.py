@@ -89,7 +89,7 @@ def route_study(store: Store, index: Index, settings: Settings, row: StudyRow, n
     directory = lock_study(store, row.directory, row.uid)
     if directory is None:
         # taken as a whole: the reconciliation writes that down, there is nothing to copy
-        index.happened(row.uid, Event.NO_PATH, version=row.version, next_try=0.0, copying=None)
+        index.concluded(row.uid, Event.NO_PATH, row.version, (), next_try=0.0)
         return State.KEPT
     try:
         routes = {route.series: route for route in queries.routes_of(index, row.uid)}
@@ -98,20 +98,19 @@ def route_study(store: Store, index: Index, settings: Settings, row: StudyRow, n
         changed = [new for new in rows if _differs(new, routes.get(new.series))]
         for new in changed:
             _write_down(directory, new)
-        index.save_routes(changed)
         _announce(index, row, changed, now)
-        return _conclude(index, row, rows, now)
+        return _conclude(index, row, rows, changed, now)
     finally:
         os.close(directory.descriptor)
 
 
-def _conclude(index: Index, row: StudyRow, rows: Sequence[RouteRow], now: Now) -> State:
+def _conclude(index: Index, row: StudyRow, rows: Sequence[RouteRow], changed: Sequence[RouteRow], now: Now) -> State:
     event = worst(EVENT_OF[route.state] for route in rows)
     next_try, attempts = 0.0, 0
     if event is Event.PASSING_TROUBLE:
         attempts = row.attempts + 1
         next_try = now.wall + pause(row.attempts)
-    index.happened(row.uid, event, version=row.version, next_try=next_try, attempts=attempts, copying=None)
+    index.concluded(row.uid, event, row.version, changed, next_try=next_try, attempts=attempts)
     return next(state for state, meaning in EVENT_OF.items() if meaning is event)
 
 
