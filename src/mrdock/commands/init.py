@@ -10,7 +10,7 @@ import click
 from mrdock.commands.common import CONTEXT, USAGE, errors_as_sentences, fail
 
 
-@click.command("init", context_settings=CONTEXT)
+@click.command("init", context_settings=CONTEXT, short_help="Write a settings file.")
 @click.argument("file", required=False, type=click.Path())
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @errors_as_sentences

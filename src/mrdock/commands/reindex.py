@@ -7,7 +7,7 @@ import click
 from mrdock.commands.common import CONTEXT, errors_as_sentences, settings_options
 
 
-@click.command("reindex", context_settings=CONTEXT)
+@click.command("reindex", context_settings=CONTEXT, short_help="Rebuild the index from the files.")
 @settings_options
 @errors_as_sentences
 def command(config: str | None, store: str | None) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PATIENCE = 600.0
 
 
-@click.command("route", context_settings=CONTEXT)
+@click.command("route", context_settings=CONTEXT, short_help="Copy a study (again).")
 @click.argument("study")
 @click.option("--to", "path", metavar="PATH", help="Copy there, whatever the header says.")
 @settings_options

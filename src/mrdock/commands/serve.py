@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mrdock.dock.settings import Settings
 
 
-@click.command("serve", context_settings=CONTEXT)
+@click.command("serve", context_settings=CONTEXT, short_help="Run the dock.")
 @settings_options
 @click.option("--log-json", is_flag=True, help="Log one JSON object a line, for machines.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say at the start what the dock does.")

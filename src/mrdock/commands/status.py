@@ -18,7 +18,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _SOON = 3 * 86400.0
 
 
-@click.command("status", context_settings=CONTEXT)
+@click.command("status", context_settings=CONTEXT, short_help="Show what the dock is doing.")
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="The same for programs.")
 @click.option("-n", "--number", type=click.IntRange(0), default=20, show_default=True, help="Studies shown; 0: all.")

@@ -7,7 +7,7 @@ import click
 from mrdock.commands.common import CONTEXT, errors_as_sentences, settings_options
 
 
-@click.command("sweep", context_settings=CONTEXT)
+@click.command("sweep", context_settings=CONTEXT, short_help="Delete what is old.")
 @click.option("--dry-run", is_flag=True, help="Only print what would go, and by which rule.")
 @settings_options
 @errors_as_sentences

@@ -10,7 +10,7 @@ from typing import Any, Final
 from mrdock.dock.settings import DEFAULT_LISTENERS, LISTS, TABLES, PeerSettings
 
 _HEAD: Final = """\
-# Settings of a mrdock. Lines that begin with "#" and a setting show its default; take the "#" away to change it.
+# Settings of a mrdock dock. Lines that begin with "#" and a setting show its default; take the "#" away to change it.
 # Found in this order: --config FILE, $MRDOCK_CONFIG, ~/.config/mrdock/dock.toml, /etc/mrdock/dock.toml.
 
 # Who may send: pairs of AE title and network, below as [[peers]]; or everyone who can reach the ports:
