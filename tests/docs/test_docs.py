@@ -21,7 +21,7 @@ DOCS = ROOT / "docs"
 # A group's commands have a page each in a folder, the group itself that folder's index.md.
 GROUP_FOLDERS = {"mrdock": "dock"}
 # Pages in such a folder that are about no command.
-OTHER_PAGES = {"dock/settings.md"}
+OTHER_PAGES = {f"dock/{name}.md" for name in ("settings", "store", "routing", "retention", "operation")}
 # Options that all commands have alike; a page need not repeat them.
 EVERYWHERE = {"--help", "--version"}
 
