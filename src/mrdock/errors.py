@@ -10,7 +10,8 @@ MrdockError
 │   ├── RejectedError    the association was rejected
 │   └── AbortedError     the association ended before its time
 └── DockError            the dock and its store
-    ├── StoreError       the store cannot be used, or is not a store
+    ├── StoreError       the store or its index cannot be used
+    │   └── StaleIndexError  the index is damaged or of another layout, and can be rebuilt
     ├── BusyError        another process holds it
     └── UnknownStudyError  no study, or several, answer to a name
 """
@@ -59,7 +60,11 @@ class DockError(MrdockError):
 
 
 class StoreError(DockError):
-    """The store cannot be used, or is not a store."""
+    """The store or its index cannot be used."""
+
+
+class StaleIndexError(StoreError):
+    """The index is damaged or was made by another version; it can be rebuilt from the files."""
 
 
 class BusyError(DockError):

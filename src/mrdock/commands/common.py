@@ -42,6 +42,8 @@ def errors_as_sentences(function: F) -> F:
             if error.name is None or error.name.split(".")[0] not in ("sqlalchemy", "psycopg"):
                 raise
             fail(name, f"needs {error.name.split('.')[0]}, which is not installed: pip install 'mrdock[dock]'")
+        except BrokenPipeError:
+            raise  # whoever read our output has had enough; click ends the command quietly
         except OSError as error:
             fail(name, f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
 
@@ -56,7 +58,7 @@ def settings_options(function: F) -> F:
     return click.option(
         "--config",
         metavar="FILE",
-        type=click.Path(),
+        type=click.Path(readable=False),
         help="The settings file. Otherwise $MRDOCK_CONFIG, ~/.config/mrdock/dock.toml, /etc/mrdock/dock.toml.",
     )(function)
 

@@ -18,12 +18,13 @@ def command(config: str | None, store: str | None) -> None:
     from mrdock.dock import settings as all_settings
     from mrdock.dock.reconcile import rebuild
     from mrdock.dock.store import exclusive, open_store
+    from mrdock.dock.words import counted
 
     os.umask(0o027)
     settings = all_settings.load(config, store)
     here = open_store(settings.root, settings.store.minimum_free, create=False)
     try:
-        with exclusive(here, patience=1.0):
+        with exclusive(here, "mrdock reindex", patience=1.0):
             index, _ = service.open_or_rebuild(here, settings)
             try:
                 report = rebuild(here, index, settings, clock.now())
@@ -31,6 +32,6 @@ def command(config: str | None, store: str | None) -> None:
                 index.close()
     finally:
         here.close()
-    click.echo(f"{report.studies} studies with {report.images} images are in the index.")
+    click.echo(f"{counted(report.studies, 'study')} with {counted(report.images, 'image')} in the index.")
     if report.unknown:
-        click.echo(f"{report.unknown} files in study directories did not come through the dock; they were left alone.")
+        click.echo(f"{counted(report.unknown, 'file')} did not come through the dock: left alone, not in the index.")

@@ -24,8 +24,8 @@ _PATIENCE = 600.0
 def command(study: str, path: str | None, config: str | None, store: str | None) -> None:
     """Try again to copy STUDY: a directory name, a Study Instance UID, or a unique beginning of either.
 
-    With --to, what has not been copied yet goes to PATH; if all has been, all of it. The rules for paths are those
-    for paths in headers: below an allowed directory, it or its parent exists.
+    With --to, the series that have not been copied yet go to PATH; if all have been, all of them. The rules for
+    paths are those for paths in headers: below an allowed directory, it or its parent exists.
     """
     from mrdock.commands.opening import opened_store
     from mrdock.dock import clock, queries, routing
@@ -39,7 +39,7 @@ def command(study: str, path: str | None, config: str | None, store: str | None)
                 path = resolve(path, dock.settings.route, dock.store.root).path
             except RouteTrouble as trouble:
                 meant = f"; perhaps {trouble.suggestion} was meant" if trouble.suggestion else ""
-                fail("mrdock route", f"{path}: {trouble.reason}{meant}", USAGE)
+                fail("mrdock route", f"{path}: {trouble.reason}{meant}", FAILED if trouble.passing else USAGE)
         if row.state is State.RECEIVING and queries.is_fed(dock.index, row.uid):
             click.echo(f"{row.directory} is being received; it will be copied when it is complete.", err=True)
         routing.ask(dock.index, dock.store, row, path, clock.now())
@@ -55,7 +55,7 @@ def _finish(dock: Opened, study: str) -> None:
     from mrdock.errors import BusyError
 
     try:
-        with exclusive(dock.store, patience=0):
+        with exclusive(dock.store, "mrdock route", patience=0):
             row = queries.study(dock.index, study)
             if row is not None and row.state in DUE:
                 routing.route_study(dock.store, dock.index, dock.settings, row, clock.now())
@@ -73,6 +73,7 @@ def _finish(dock: Opened, study: str) -> None:
 def _tell(dock: Opened, study: str) -> int:
     from mrdock.dock import clock, queries
     from mrdock.dock.logs import printable
+    from mrdock.dock.queries import NO_COUNT
     from mrdock.dock.states import State
     from mrdock.dock.status import in_words
 
@@ -80,6 +81,7 @@ def _tell(dock: Opened, study: str) -> int:
     if row is None:
         fail("mrdock route", "the study has been deleted meanwhile")
         return FAILED
-    text = in_words(row, queries.routes_of(dock.index, study), clock.now())
+    count = queries.counts(dock.index, study).get(study, NO_COUNT)
+    text = in_words(row, queries.routes_of(dock.index, study), count, clock.now())
     click.echo(printable(f"{row.directory}: {text}"))
     return DONE if row.state in (State.ROUTED, State.RECEIVING) else FAILED

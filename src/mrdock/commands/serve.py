@@ -46,6 +46,8 @@ def command(config: str | None, store: str | None, log_json: bool, quiet: bool, 
 
 def _say(chosen: Settings, report: Report) -> None:
     """In plain words: what is listened to, where files go, where they may be copied."""
+    from mrdock.dock.words import counted
+
     lines = []
     for listener in chosen.listeners:
         takes = (
@@ -60,9 +62,8 @@ def _say(chosen: Settings, report: Report) -> None:
         lines.append("Accepting from anyone who can reach these ports.")
     else:
         lines.append("Accepting from programs on this machine only.")
-    lines.append(
-        f"Keeping images in {chosen.root} ({report.studies} studies there), for {chosen.retention.days:g} days."
-    )
+    there, days = counted(report.studies, "study"), f"{chosen.retention.days:g} days"
+    lines.append(f"Keeping images in {chosen.root} ({there} there), for {days}.")
     roots = ", ".join(str(root) for root in chosen.route.roots)
     where = f"below {roots}" if roots else 'nowhere: no directory is allowed yet ([route] roots = ["/data"] allows one)'
     lines.append(f"Copying where the header says ({chosen.route.tag}/path): {where}.")

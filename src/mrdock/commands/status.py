@@ -11,11 +11,9 @@ import click
 from mrdock.commands.common import CONTEXT, errors_as_sentences, settings_options
 
 if TYPE_CHECKING:
-    from mrdock.dock.clock import Now
     from mrdock.dock.status import Status, StudyStatus
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-_SOON = 3 * 86400.0
 
 
 @click.command("status", context_settings=CONTEXT, short_help="Show what the dock is doing.")
@@ -28,13 +26,12 @@ def command(config: str | None, store: str | None, as_json: bool, number: int) -
     from mrdock.commands.opening import opened_store
     from mrdock.dock import clock, status
 
-    with opened_store(config, store) as dock:
-        now = clock.now()
-        found = status.gather(dock.store, dock.index, dock.settings, now)
+    with opened_store(config, store, write=False) as dock:
+        found = status.gather(dock.store, dock.index, dock.settings, clock.now())
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
         return
-    _print(found, number, now)
+    _print(found, number)
 
 
 def size(count: float) -> str:
@@ -46,7 +43,7 @@ def size(count: float) -> str:
     raise AssertionError
 
 
-def _print(found: Status, number: int, now: Now) -> None:
+def _print(found: Status, number: int) -> None:
     _print_dock(found)
     shown = found.studies[:number] if number else found.studies
     if not shown:
@@ -56,43 +53,57 @@ def _print(found: Status, number: int, now: Now) -> None:
     else:
         for study in shown:
             click.echo(f"{study.directory}  {_images(study)}  {size(study.size)}  {_printable(study.text)}")
-            for line in study.looks:
+            for line in _remarks(study):
                 click.echo(f"    {_printable(line)}")
     if len(shown) < len(found.studies):
         click.echo(f"... and {len(found.studies) - len(shown)} older studies (-n 0 shows all)")
-    _print_expiry(found, now)
+    _print_expiry(found)
 
 
 def _print_dock(found: Status) -> None:
+    from mrdock.dock.words import counted
+
     if found.running:
         click.echo(f"The dock runs (process {found.pid}) on {found.store}.")
         for item in found.listeners:
-            associations = f"{item.associations} association{'' if item.associations == 1 else 's'} open"
-            click.echo(f"  {item.name}: {item.host} port {item.port}, {item.title}, {item.accepts}; {associations}")
+            click.echo(
+                f"  {item.name}: {item.host} port {item.port}, {item.title}, {item.accepts}; "
+                f"{counted(item.associations, 'association')} open"
+            )
     else:
         click.echo(f"No dock is running on {found.store}.")
     for notice in found.notices:
         click.secho(f"  {notice}", fg="red")
     if found.quarantined:
-        click.echo(f"  {found.quarantined} data sets that could not be identified are in {found.store}/quarantine")
-    click.echo(f"  disk: {size(found.free)} of {size(found.total)} free, {size(found.reserve)} of it stay free\n")
+        where = f"{found.store}/quarantine"
+        click.echo(f"  {counted(found.quarantined, 'unidentified data set')} in {where}")
+    click.echo(f"  disk: {size(found.free)} of {size(found.total)} free, reserve {size(found.reserve)}\n")
 
 
-def _print_expiry(found: Status, now: Now) -> None:
+def _print_expiry(found: Status) -> None:
     from mrdock.dock.clock import local
 
-    soon = [study for study in found.studies if study.goes - now.wall < _SOON]
-    for study in sorted(soon, key=lambda item: item.goes)[:10]:
+    leaving = sorted((study for study in found.studies if study.goes is not None), key=lambda item: item.goes or 0.0)
+    announced = [study for study in leaving if study.announced]
+    for study in announced[:10]:
         held = "held, " if study.state == "held" else ""
-        click.echo(f"{held}to be deleted after {local(study.goes)}: {study.directory}")
-    if found.studies and not soon:
-        first = min(found.studies, key=lambda item: item.goes)
-        click.echo(f"Next to be deleted: {first.directory}, after {local(first.goes)}.")
+        click.echo(f"{held}to be deleted after {local(study.goes or 0.0)}: {study.directory}")
+    if leaving and not announced:
+        click.echo(f"Next to be deleted: {leaving[0].directory}, after {local(leaving[0].goes or 0.0)}.")
 
 
 def _images(study: StudyStatus) -> str:
+    from mrdock.dock.words import counted
+
     taken = f" ({study.taken} taken)" if study.taken else ""
-    return f"{study.images} images in {study.series} series{taken}"
+    return f"{counted(study.images, 'image')} in {study.series} series{taken}"
+
+
+def _remarks(study: StudyStatus) -> list[str]:
+    from mrdock.dock.words import counted
+
+    differing = f"{counted(study.differing, 'image')} came again with other content; both are kept"
+    return [*study.looks, *([differing] if study.differing else [])]
 
 
 def _printable(text: str) -> str:
@@ -112,7 +123,7 @@ def _table(studies: tuple[StudyStatus, ...]) -> None:
         table.add_column(title, no_wrap=title in ("Study", "Size"), justify="right" if title == "Size" else "left")
     for study in studies:
         text = Text(_printable(study.text), style=colours.get(study.state, ""))
-        for line in study.looks:
+        for line in _remarks(study):
             text.append("\n" + _printable(line), style="yellow")
         table.add_row(study.directory, _images(study), size(study.size), text)
     Console().print(table)

@@ -12,6 +12,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+WITHOUT_STUDY: Final[frozenset[str]] = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.200.1",
+        "1.2.840.10008.5.1.4.1.1.200.3",
+        "1.2.840.10008.5.1.4.1.1.201.1",
+        "1.2.840.10008.5.1.4.38.1",
+        "1.2.840.10008.5.1.4.39.1",
+        "1.2.840.10008.5.1.4.43.1",
+        "1.2.840.10008.5.1.4.44.1",
+        "1.2.840.10008.5.1.4.45.1",
+    }
+)
+"""The classes of objects that belong to no patient and no study (PS3.4 annex GG)."""
+
 VERIFICATION: Final = "1.2.840.10008.1.1"
 
 UNKNOWN_PREFIX: Final = "UNKNOWN"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from contextlib import suppress
 
 from mrdock.dock.destination import inherit_group
+from mrdock.dock.images import image_digest, same_image
 from mrdock.files.durable import blocks, opened, rename_new, same_bytes, write_all
 
 
@@ -18,8 +20,9 @@ def part_name(name: str, owner: str) -> str:
 def copy_image(name: str, *, source_dir: int, target_dir: int, owner: str, mode: int) -> str:
     """Copy a file durably, save for the directory's own entry, which the caller syncs once for many.
 
-    Returns the name it has there. The same bytes under the name already are as good as copied; other bytes are left
-    alone and the file gets a name beside them. Raises `FileNotFoundError` where the source is gone, and `OSError`.
+    Returns the name it has there. The same image under the name already is as good as copied; anything else is left
+    alone and the file gets a name beside it. Raises `FileNotFoundError` where the source is gone, `RouteTrouble` and
+    `OSError`.
     """
     with opened(name, os.O_RDONLY | os.O_NOFOLLOW, directory=source_dir) as source:
         if _same(name, source, target_dir):
@@ -36,7 +39,7 @@ def copy_image(name: str, *, source_dir: int, target_dir: int, owner: str, mode:
                 os.fsync(target)
                 os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)  # compare what the disk has, not the cache
                 if not same_bytes(source, target):
-                    raise OSError(5, "the copy differs from its source")
+                    raise OSError(errno.EIO, "the copy differs from its source")
             finally:
                 os.close(target)
             return _settle(name, part, source, target_dir)
@@ -47,13 +50,9 @@ def copy_image(name: str, *, source_dir: int, target_dir: int, owner: str, mode:
 
 
 def _settle(name: str, part: str, source: int, target_dir: int) -> str:
-    """Give the copy its name, or one beside it where that is taken by other bytes."""
-    digest = hashlib.sha256()
-    for candidate in (name, None):
-        if candidate is None:
-            for block in blocks(source):
-                digest.update(block)
-            candidate = f"{name}_{digest.hexdigest()[:8]}"  # noqa: PLW2901 - found only when needed
+    """Give the copy its name, or one beside it where that is taken by something else."""
+    for beside in (False, True):
+        candidate = f"{name}_{image_digest(source)}" if beside else name
         try:
             rename_new(part, candidate, source_dir=target_dir, target_dir=target_dir)
         except FileExistsError:
@@ -62,13 +61,13 @@ def _settle(name: str, part: str, source: int, target_dir: int) -> str:
                 return candidate
         else:
             return candidate
-    raise FileExistsError(17, "both names are taken by other files", name)
+    raise FileExistsError(errno.EEXIST, "both names are taken by other files", name)
 
 
 def _same(name: str, source: int, target_dir: int) -> bool:
-    """Whether the name is there already with the same bytes; a link or anything but a file is something else."""
+    """Whether the name is there already with the same image; a link or anything but a file is something else."""
     try:
         with opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, directory=target_dir) as other:
-            return same_bytes(source, other)
+            return same_image(source, other)
     except OSError:
         return False

@@ -58,10 +58,16 @@ class Destination:
     make: bool
 
 
+def canonical(path: str) -> str:
+    """A path without empty parts and a slash at its end, so that two ways to write one path are one."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return "/" + "/".join(parts) if path.startswith("/") and parts else path
+
+
 def check_text(path: str) -> str:
     """A path as the header wrote it, made canonical without looking at the disk. Raises `RouteTrouble`."""
     if not path.startswith("/"):
-        raise RouteTrouble("the path after the route tag is not absolute" if path else "no path follows the route tag")
+        raise RouteTrouble("the path is not absolute" if path else "no path follows the route tag")
     if any(char < " " or char in "\x7f\ufffd" for char in path):
         raise RouteTrouble("the path holds characters that no path should")
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -69,7 +75,7 @@ def check_text(path: str) -> str:
         raise RouteTrouble("the path leads upwards (..)")
     if not parts or len(os.fsencode(path)) > 4095 or any(len(os.fsencode(part)) > 255 for part in parts):
         raise RouteTrouble("the path is too long" if parts else "the path names no directory")
-    return "/" + "/".join(parts)
+    return canonical(path)
 
 
 def resolve(path: str, settings: RouteSettings, store: Path) -> Destination:
@@ -83,7 +89,7 @@ def resolve(path: str, settings: RouteSettings, store: Path) -> Destination:
     try:
         real, make = _existing(path, settings)
     except OSError as error:
-        raise trouble_of(error, path) from error
+        raise trouble_of(error) from error
     roots = [os.path.realpath(root) for root in settings.roots]
     root = next((root for root in roots if is_below(real, root)), None)
     if root is None:
@@ -133,10 +139,10 @@ def nearest(path: str, roots: Sequence[Path]) -> str:
     return here if any(is_below(here, str(root)) for root in roots) else ""
 
 
-def trouble_of(error: OSError, path: str) -> RouteTrouble:
+def trouble_of(error: OSError) -> RouteTrouble:
     """An error of the file system as routing trouble."""
     reason = error.strerror or str(error)
-    return RouteTrouble(f"{reason[:1].lower()}{reason[1:]}: {path}", passing=error.errno in PASSING)
+    return RouteTrouble(f"{reason[:1].lower()}{reason[1:]}", passing=error.errno in PASSING)
 
 
 def open_destination(destination: Destination, settings: RouteSettings) -> int:
@@ -145,6 +151,7 @@ def open_destination(destination: Destination, settings: RouteSettings) -> int:
     Raises `RouteTrouble`.
     """
     parts = [part for part in destination.path[len(destination.root) :].split("/") if part]
+    here = -1
     try:
         here = open_directory(destination.root)
         for number, part in enumerate(parts):
@@ -153,17 +160,27 @@ def open_destination(destination: Destination, settings: RouteSettings) -> int:
             below = open_directory(part, directory=here)
             os.close(here)
             here = below
-    except OSError as error:
-        raise trouble_of(error, destination.path) from error
-    if not os.access(f"/proc/self/fd/{here}", os.W_OK | os.X_OK):
-        os.close(here)
-        raise RouteTrouble("the directory cannot be written to by the dock's user", suggestion=destination.path)
+        _check_writable(here)
+    except BaseException as error:
+        if here >= 0:
+            os.close(here)
+        if isinstance(error, OSError):
+            raise trouble_of(error) from error
+        raise
     return here
 
 
+def _check_writable(directory: int) -> None:
+    if not os.access(f"/proc/self/fd/{directory}", os.W_OK | os.X_OK):
+        raise RouteTrouble("the directory cannot be written to by the dock's user")
+
+
 def _make(name: str, directory: int, settings: RouteSettings) -> None:
-    with suppress(FileExistsError):
+    try:
         os.mkdir(name, 0o700, dir_fd=directory)
+    except FileExistsError:
+        return
+    try:
         made = open_directory(name, directory=directory)
         try:
             inherit_group(made, directory)
@@ -171,12 +188,21 @@ def _make(name: str, directory: int, settings: RouteSettings) -> None:
             os.fsync(made)
         finally:
             os.close(made)
-        os.fsync(directory)
+    except BaseException:
+        with suppress(OSError):
+            os.rmdir(name, dir_fd=directory)
+        raise
+    os.fsync(directory)
 
 
 def inherit_group(descriptor: int, directory: int) -> None:
-    """Give a new file or directory the group of the directory it stands in, where the dock's user may."""
+    """Give a new file or directory the group of the directory it stands in.
+
+    Raises `RouteTrouble` where the dock's user may not: the people it is for could not read it.
+    """
     group = os.fstat(directory).st_gid
     if os.fstat(descriptor).st_gid != group:
-        with suppress(PermissionError):
+        try:
             os.fchown(descriptor, -1, group)
+        except PermissionError:
+            raise RouteTrouble(f"the dock's user is not in the group ({group}) of the directory") from None

@@ -40,6 +40,7 @@ class Opened:
     called: str
     host: str
     began: float
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from mrdock.dicom.scan import Buffer, Wanted, scan
-from mrdock.dicom.sop_classes import DEFLATED
+from mrdock.dicom.scan import Buffer, Found, Wanted, scan
+from mrdock.dicom.sop_classes import DEFLATED, WITHOUT_STUDY
 from mrdock.dicom.values import SPECIFIC_CHARACTER_SET, Header, is_uid
 from mrdock.dock import wholeness
 from mrdock.dock.settings import ROUTE_FIELDS, RouteSettings
@@ -40,20 +39,63 @@ _IDENTITY: Final = (
 WANTED: Final = Wanted((*_IDENTITY, *ROUTE_FIELDS.values(), *wholeness.WANTED))
 
 
-@dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """One image's header as the dock uses it. ``path`` is what follows the route tag, None where there is none."""
+    """One image's header as the dock uses it: who it is at once, the rest when somebody asks."""
 
-    sop_class: str
-    uid: str
-    study: str
-    series: str
-    study_date: str
-    study_time: str
-    modality: str
-    series_number: int | None
-    path: str | None
-    facts: str
+    __slots__ = ("_header", "_route", "found", "series", "sop_class", "study", "uid")
+
+    def __init__(self, found: Found, route: RouteSettings) -> None:
+        """Raises `MalformedError` where the header does not say which study, series and instance it is."""
+        self.found = found
+        self._header = Header(found)
+        self._route = route
+        self.sop_class = self._uid("SOP Class", SOP_CLASS)
+        self.uid = self._uid("SOP Instance", SOP_INSTANCE)
+        optional = self.sop_class in WITHOUT_STUDY
+        self.study = self._uid("Study Instance", STUDY, optional)
+        self.series = self._uid("Series Instance", SERIES, optional)
+
+    def _uid(self, name: str, key: int, optional: bool = False) -> str:
+        uid = self._header.uid(key)
+        if not uid and optional:
+            return ""
+        if not uid:
+            raise MalformedError(f"the data set has no {name} UID")
+        if not is_uid(uid):
+            raise MalformedError(f"the {name} UID is not a UID")
+        return uid
+
+    @property
+    def study_date(self) -> str:
+        """Study Date, empty where absent."""
+        return self._header.text(STUDY_DATE) or ""
+
+    @property
+    def study_time(self) -> str:
+        """Study Time, empty where absent."""
+        return self._header.text(STUDY_TIME) or ""
+
+    @property
+    def modality(self) -> str:
+        """Modality, empty where absent."""
+        return (self._header.text(MODALITY) or "")[:16]
+
+    @property
+    def series_number(self) -> int | None:
+        """Series Number."""
+        number = self._header.number(SERIES_NUMBER)
+        return int(number) if number is not None and abs(number) < 1 << 31 else None
+
+    @property
+    def path(self) -> str | None:
+        """What follows the route tag in the first field that has it, None where none has."""
+        texts = [self._header.text(ROUTE_FIELDS[field][0]) for field in self._route.fields]
+        return find_path(texts, self._route.tag)
+
+    @property
+    def facts(self) -> str:
+        """What the header says of the image's place in its series, as `ImageFacts.to_json` writes it."""
+        return wholeness.facts_from(self._header.text, self._header.number, self.sop_class).to_json()
 
 
 def read_header(
@@ -65,27 +107,7 @@ def read_header(
     """
     if transfer_syntax == DEFLATED:
         data, start = inflate(data, start), 0
-    header = Header(scan(data, transfer_syntax, WANTED, start=start, depth=depth))
-    uids = {name: header.uid(key) for name, key in (("SOP Class", SOP_CLASS), ("SOP Instance", SOP_INSTANCE))}
-    uids |= {name: header.uid(key) for name, key in (("Study Instance", STUDY), ("Series Instance", SERIES))}
-    for name, uid in uids.items():
-        if not uid:
-            raise MalformedError(f"the data set has no {name} UID")
-        if not is_uid(uid):
-            raise MalformedError(f"the {name} UID is not a UID")
-    number = header.number(SERIES_NUMBER)
-    return ImageHeader(
-        sop_class=uids["SOP Class"],
-        uid=uids["SOP Instance"],
-        study=uids["Study Instance"],
-        series=uids["Series Instance"],
-        study_date=header.text(STUDY_DATE) or "",
-        study_time=header.text(STUDY_TIME) or "",
-        modality=(header.text(MODALITY) or "")[:16],
-        series_number=int(number) if number is not None and abs(number) < 1 << 31 else None,
-        path=find_path([header.text(ROUTE_FIELDS[field][0]) for field in route.fields], route.tag),
-        facts=wholeness.facts_from(header.text, header.number, uids["SOP Class"]).to_json(),
-    )
+    return ImageHeader(scan(data, transfer_syntax, WANTED, start=start, depth=depth), route)
 
 
 def find_path(texts: Sequence[str | None], tag: str) -> str | None:

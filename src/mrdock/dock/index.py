@@ -1,17 +1,18 @@
 """The index: what is in the store, in a database. The files are the truth; this answers questions about them.
 
-All SQL of the dock is here and in `index_queries`; every method is one transaction. SQLite (a file in the store) or
-PostgreSQL, the same statements on both.
+All SQL of the dock is here, in `statements` and in `queries`; every method is one transaction. SQLite (a file in the
+store) or PostgreSQL, the same statements on both.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select, text, update
 from sqlalchemy.engine import make_url
@@ -32,9 +33,10 @@ from mrdock.dock.statements import (
     series_row,
 )
 from mrdock.dock.states import Event, State, after, before
-from mrdock.errors import MrdockError, StoreError
+from mrdock.errors import MrdockError, StaleIndexError, StoreError
 
 _BUSY_MS: Final = 30_000
+_DAMAGE: Final = ("malformed", "not a database", "disk image")
 
 
 class Index:
@@ -69,8 +71,11 @@ class Index:
 
     # ---- receiving ----
 
-    def record(self, entries: Sequence[Entry]) -> None:
-        """Write a batch of what was received, in the order it happened. Repeating a batch does no harm."""
+    def record(self, entries: Sequence[Entry], facts: Mapping[str, str] | None = None) -> None:
+        """Write a batch of what was received, in the order it happened, and facts with it.
+
+        Repeating a batch does no harm.
+        """
         with self.write() as connection:
             insert_new(
                 connection, t.associations, [opened_row(entry) for entry in entries if isinstance(entry, Opened)]
@@ -86,6 +91,8 @@ class Index:
             notes = [noted_row(entry) for entry in entries if isinstance(entry, Noted)]
             if notes:
                 connection.execute(insert(t.events), notes)
+            if facts:
+                replace(connection, t.facts, [{"name": name, "value": facts[name]} for name in facts], ("name",))
 
     def _record_images(self, connection: Connection, received: Sequence[Received]) -> None:
         by_study: defaultdict[str, list[Received]] = defaultdict(list)
@@ -117,11 +124,11 @@ class Index:
         # an image that somebody took and that comes again is there again, and to be routed again
         replace(connection, t.instances, [instance_row(i) for i in received], ("study", "name"))
 
-    def end_associations(self, wall: float, how: str, listener: str | None = None) -> None:
-        """Close what a process that died left open."""
+    def end_associations(self, wall: float, how: str, worker: str | None = None) -> None:
+        """Close what a worker that died left open; None: what any did."""
         statement = update(t.associations).where(t.associations.c.ended.is_(None)).values(ended=wall, how=how)
-        if listener is not None:
-            statement = statement.where(t.associations.c.listener == listener)
+        if worker is not None:
+            statement = statement.where(t.associations.c.worker == worker)
         with self.write() as connection:
             connection.execute(statement)
 
@@ -260,40 +267,59 @@ def _translated() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise StoreError(f"the index cannot be used: {reason}") from error
+        damaged = isinstance(error, DatabaseError) and any(word in reason for word in _DAMAGE)
+        kind = StaleIndexError if damaged else StoreError
+        raise kind(f"the index cannot be used: {reason}") from error
 
 
 # ---- opening ----
 
 
-def open_index(path: Path, url: str = "") -> Index:
+def open_index(path: Path, url: str = "", *, store_id: str = "", write: bool = True) -> Index:
     """Open the index at ``url``, or the SQLite file ``path``; make the tables where they are missing.
 
-    Raises `StoreError` where it cannot be opened, is damaged, or was made by another layout.
+    ``store_id`` is the store's own, so that no index serves two stores. Without ``write`` nothing is made or changed.
+    Raises `StaleIndexError` where it is damaged or of another layout, `StoreError` where it cannot be used.
     """
-    engine = _sqlite(path) if not url else _server(url)
+    engine = _server(url) if url else _sqlite(path, write=write)
     index = Index(engine)
     try:
-        with index.write() as connection:
-            t.metadata.create_all(connection)
-            insert_new(connection, t.facts, [{"name": "layout", "value": t.LAYOUT}])
-        layout = index.fact("layout")
+        if write:
+            with index.write() as connection:
+                t.metadata.create_all(connection)
+                made = {"layout": t.LAYOUT, "store": store_id}
+                insert_new(connection, t.facts, [{"name": name, "value": made[name]} for name in made])
+        _check(index, store_id)
     except BaseException:
         engine.dispose()
         raise
-    if layout != t.LAYOUT:
-        engine.dispose()
-        raise StoreError(f"the index has layout {layout}, this mrdock knows {t.LAYOUT}: run mrdock reindex")
     return index
 
 
-def _sqlite(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MS / 1000})
+def _check(index: Index, store_id: str) -> None:
+    layout = index.fact("layout")
+    if layout != t.LAYOUT:
+        raise StaleIndexError(f"the index has layout {layout}, this mrdock knows {t.LAYOUT}: run mrdock reindex")
+    if store_id and index.fact("store") not in (store_id, ""):
+        raise StoreError("the index belongs to another store: each store needs a database of its own")
+
+
+def _sqlite(path: Path, *, write: bool) -> Engine:
+    if write:
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MS / 1000})
+    else:
+        # with its write-ahead log gone (no dock runs) a database can be read by those who may not write only so
+        how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+        place = f"file:{quote(str(path))}?{how}&uri=true"
+        engine = create_engine(f"sqlite:///{place}", connect_args={"timeout": _BUSY_MS / 1000})
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say so, below
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_BUSY_MS}", "cache_size=-4000"):
+        pragmas = [f"busy_timeout={_BUSY_MS}", "cache_size=-4000"]
+        if write:
+            pragmas += ["journal_mode=WAL", "synchronous=NORMAL"]
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
         connection.create_function("least", 2, min, deterministic=True)
         connection.create_function("greatest", 2, max, deterministic=True)
@@ -318,10 +344,3 @@ def _server(url: str) -> Engine:
         raise MrdockError("an index in PostgreSQL needs the extra: pip install 'mrdock[postgres]'") from None
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(f"the index URL cannot be used: {error}") from None
-
-
-def is_damaged(error: StoreError) -> bool:
-    """Whether an index could not be opened because its file is no longer a database."""
-    cause = error.__cause__
-    words = ("malformed", "not a database", "disk image")
-    return isinstance(cause, DatabaseError) and any(word in str(cause) for word in words)

@@ -20,8 +20,9 @@ from mrdock.dock.routing import route_study
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import Event
 from mrdock.dock.store import Store, lock_study
-from mrdock.dock.taken import mark_taken
+from mrdock.dock.taken import mark_all_taken, mark_taken
 from mrdock.dock.wholeness import ImageFacts, judge_series
+from mrdock.dock.words import counted
 from mrdock.errors import StoreError
 
 log = logging.getLogger("mrdock.dock")
@@ -119,7 +120,7 @@ class Keeper:
             ):
                 continue
             count = queries.counts(self.index, study.uid).get(study.uid)
-            images = f"{count.images} images in {count.series} series" if count else "no images"
+            images = f"{counted(count.images, 'image')} in {count.series} series" if count else "no images"
             log.info("%s complete: %s", study.directory, images, extra={"study": study.uid})
             for line in looks:
                 log.warning("%s: %s", study.directory, line, extra={"study": study.uid})
@@ -153,16 +154,21 @@ class Keeper:
         """Look into the directories that changed since the last look."""
         for study in queries.all_studies(self.index):
             with suppress(OSError):
-                changed = os.stat(study.directory, dir_fd=self.store.descriptor).st_mtime_ns
+                try:
+                    changed = os.stat(study.directory, dir_fd=self.store.descriptor).st_mtime_ns
+                except FileNotFoundError:
+                    changed = -1
                 if self._looked_at.get(study.directory) == changed:
                     continue
+                self._looked_at[study.directory] = changed
+                if changed < 0:
+                    mark_all_taken(self.index, study.uid, now)
                 directory = lock_study(self.store, study.directory, study.uid)
                 if directory is not None:
                     try:
                         mark_taken(directory, self.index, now)
                     finally:
                         os.close(directory.descriptor)
-                    self._looked_at[study.directory] = changed
 
     # ---- retention ----
 

@@ -175,6 +175,9 @@ class Count:
     differing: int
 
 
+NO_COUNT = Count(0, 0, 0, 0, 0, 0)
+
+
 def counts(index: Index, study_uid: str | None = None) -> dict[str, Count]:
     """`Count` of every study (or of one) by its UID."""
     c = t.instances.c
@@ -221,6 +224,17 @@ class Happening:
     kind: str
     study: str | None
     text: str
+
+
+def last_trouble(index: Index, since: float | None) -> str | None:
+    """Why a worker of the dock that started at ``since`` cannot store anything any more, if one cannot."""
+    if since is None:
+        return None
+    c = t.events.c
+    query = select(c.text).where(c.kind == "broken", c.at >= since).order_by(c.at.desc()).limit(1)
+    with index.read() as connection:
+        text = connection.execute(query).scalar()
+    return None if text is None else str(text)
 
 
 def last_events(index: Index, most: int = 20) -> list[Happening]:

@@ -17,19 +17,21 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import Final
 
-from mrdock.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
+from mrdock.dicom.part10 import FileMeta, encode_file_meta
 from mrdock.dicom.sop_classes import file_prefix
 from mrdock.dicom.values import is_uid
 from mrdock.dock import quarantine
 from mrdock.dock.complaints import Complaints
 from mrdock.dock.entries import Closed, Noted, Opened
 from mrdock.dock.headers import ImageHeader, read_header
-from mrdock.dock.index_writer import IndexWriter, row_of
+from mrdock.dock.images import image_digest, same_image
+from mrdock.dock.journal import Arrival, Journal
 from mrdock.dock.record import PRIVATE_CREATOR, Receipt
 from mrdock.dock.settings import Settings
 from mrdock.dock.store import FILE_MODE, Store, StudyDirectories, StudyDirectory
+from mrdock.dock.words import counted
 from mrdock.errors import DicomError
-from mrdock.files.durable import opened, rename_new, same_bytes, write_all
+from mrdock.files.durable import opened, rename_new, write_all
 from mrdock.network.association import Context
 from mrdock.network.dimse import Command, Status
 from mrdock.network.handler import Caller, Outcome
@@ -50,7 +52,7 @@ SUCCESS: Final = Outcome(Status.SUCCESS)
 class Receiver:
     """The handler of one worker process."""
 
-    def __init__(self, store: Store, settings: Settings, journal: IndexWriter) -> None:
+    def __init__(self, store: Store, settings: Settings, journal: Journal) -> None:
         """Keep what arrives in ``store`` and tell ``journal``."""
         self.disk = store
         self.settings = settings
@@ -64,7 +66,15 @@ class Receiver:
         """Note a new association."""
         self._visits[caller.association] = _Visit(self)
         self.journal.put(
-            Opened(caller.association, caller.listener, caller.calling, caller.called, caller.host, time.time())
+            Opened(
+                caller.association,
+                caller.listener,
+                caller.calling,
+                caller.called,
+                caller.host,
+                time.time(),
+                self.journal.worker,
+            )
         )
         log.debug("association %s opened", caller.association, extra=_who(caller))
 
@@ -80,12 +90,13 @@ class Receiver:
         level = logging.INFO if visit.stored or visit.refused or how != "released" else logging.DEBUG
         log.log(
             level,
-            "%s: %s at %s sent %d images%s (%s)",
+            "%s: %s at %s sent %s%s%s (%s)",
             caller.listener,
             caller.calling or "?",
             caller.host,
-            visit.stored,
+            counted(visit.stored, "image"),
             f", {visit.refused} refused" if visit.refused else "",
+            f", {visit.broken_off} broken off" if visit.broken_off else "",
             how,
             extra={**_who(caller), "stored": visit.stored, "refused": visit.refused},
         )
@@ -118,6 +129,7 @@ class _Visit:
         self._directories: OrderedDict[str, StudyDirectory] = OrderedDict()
         self.stored = 0
         self.refused = 0
+        self.broken_off = 0
 
     def directory(self, header: ImageHeader) -> StudyDirectory:
         """The study's directory, kept open (and locked against deletion) while the association feeds it."""
@@ -183,8 +195,7 @@ class ImageSink:
             else:
                 self._memory += fragment
                 if len(self._memory) > SPILL:
-                    self._open_file()
-                    self._write_on(self._memory)
+                    self._open_file(self._memory)
                     self._memory = bytearray()
         except OSError as error:
             self._refused = self._failed(error)
@@ -210,7 +221,7 @@ class ImageSink:
 
     def discard(self) -> None:
         """The data set will not be whole."""
-        self._visit.refused += 1
+        self._visit.broken_off += 1
         self._leave_nothing()
 
     # ---- keeping ----
@@ -220,8 +231,7 @@ class ImageSink:
         if (header.uid, header.sop_class) != (self._command.sop_instance, self._command.sop_class):
             raise _Refused(Status.MISMATCH, "SOP Class or Instance UID of command and data set differ")
         if self._file < 0:
-            self._open_file()
-            self._write_on(self._memory)
+            self._open_file(self._memory)
         self._fsync()
         directory = self._visit.directory(header)
         name = f"{file_prefix(header.sop_class)}.{header.uid}"[:_NAME_LIMIT]
@@ -231,7 +241,7 @@ class ImageSink:
         except FileExistsError:
             if self._same_as(name, directory):
                 return self._known(directory)
-            name, differs = f"{name}_{self._digest()}", True
+            name, differs = f"{name}_{image_digest(self._file)}", True
             try:
                 self._rename(name, directory)
             except FileExistsError:
@@ -239,7 +249,7 @@ class ImageSink:
         try:
             directory.entries.sync()
         except OSError as error:
-            self._store.broken = f"the disk failed to write ({error.strerror}); the dock has to be restarted"
+            self._broken(error)
             os.unlink(name, dir_fd=directory.descriptor)
             raise
         self._tell(header, directory, name, differs)
@@ -250,7 +260,7 @@ class ImageSink:
         syntax, nesting = self._context.transfer_syntax, settings.limits.nesting
         try:
             if self._file < 0:
-                return read_header(bytes(self._memory), syntax, settings.route, depth=nesting)
+                return read_header(self._memory, syntax, settings.route, depth=nesting)
             with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as data:
                 return read_header(data, syntax, settings.route, start=self._meta_length, depth=nesting)
         except DicomError as error:
@@ -264,42 +274,27 @@ class ImageSink:
 
     def _same_as(self, name: str, directory: StudyDirectory) -> bool:
         with opened(name, os.O_RDONLY | os.O_NOFOLLOW, directory=directory.descriptor) as other:
-            try:
-                meta = decode_file_meta(os.pread(other, 1 << 16, 0))
-            except DicomError:
-                return False
-            if meta.transfer_syntax != self._context.transfer_syntax:
-                return False
-            return same_bytes(self._file, other, self._meta_length, meta.data_set_at)
-
-    def _digest(self) -> str:
-        """8 hex digits of the data set's SHA-256: the same bytes get the same name, however often they come."""
-        import hashlib
-
-        digest = hashlib.sha256(self._context.transfer_syntax.encode())
-        position = self._meta_length
-        while block := os.pread(self._file, 1 << 20, position):
-            digest.update(block)
-            position += len(block)
-        return digest.hexdigest()[:8]
+            return same_image(self._file, other)
 
     def _rename(self, name: str, directory: StudyDirectory) -> None:
         rename_new(self._name, name, source_dir=self._store.incoming, target_dir=directory.descriptor)
         self._name = ""
 
     def _tell(self, header: ImageHeader, directory: StudyDirectory, name: str, differs: bool) -> None:
-        received = self._receipt.received
+        log.debug("%s/%s stored", directory.name, name, extra=_who(self._caller))
+        syntax, size = self._context.transfer_syntax, self._written
         self._receiver.journal.put(
-            row_of(header, directory.name, name, self._context.transfer_syntax, self._written, self._receipt, differs)
+            Arrival(header.found, directory.name, name, syntax, size, self._receipt, differs, time.monotonic())
         )
         if differs:
             said = f"another data set came under the same SOP Instance UID; both are kept, the new one as {name}"
             log.warning("%s: %s", directory.name, said, extra=_who(self._caller))
-            self._receiver.journal.put(Noted(received, "differs", header.study, said))
+            self._receiver.journal.put(Noted(self._receipt.received, "differs", header.study, said))
 
     # ---- the file ----
 
-    def _open_file(self) -> None:
+    def _open_file(self, data: bytearray) -> None:
+        """Begin the file with its meta information and what there is of the data set."""
         meta = FileMeta(
             sop_class=self._command.sop_class,
             sop_instance=self._command.sop_instance,
@@ -314,7 +309,7 @@ class ImageSink:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._file = os.open(name, flags, FILE_MODE, dir_fd=self._store.incoming)
         self._name = name
-        self._write_on(head)
+        self._write_on(head + data)
 
     def _write_on(self, data: bytes | bytearray | memoryview) -> None:
         write_all(self._file, data)
@@ -332,10 +327,16 @@ class ImageSink:
             os.fsync(self._file)
         except OSError as error:
             if error.errno not in _FULL:
-                # the kernel may have thrown the data away and say nothing at a second try
-                self._store.broken = f"the disk failed to write ({error.strerror}); the dock has to be restarted"
+                self._broken(error)
             raise
         self._unflushed = 0
+
+    def _broken(self, error: OSError) -> None:
+        """The kernel may have thrown data away, and would say nothing at a second try: nothing more is taken."""
+        said = f"the disk failed to write ({error.strerror}); the dock has to be restarted"
+        self._store.broken = said
+        log.error("%s", said)
+        self._receiver.journal.put(Noted(time.time(), "broken", None, said))
 
     def _failed(self, error: OSError) -> _Refused:
         return _Refused(Status.OUT_OF_RESOURCES, f"cannot be stored: {error.strerror or error}")
@@ -375,8 +376,7 @@ class ImageSink:
         }
         try:
             if self._file < 0:
-                self._open_file()
-                self._write_on(self._memory)
+                self._open_file(self._memory)
             self._fsync()
             name = f"{self._caller.association}_{next(self._receiver.serial)}"
             kept = quarantine.keep(self._store, self._name, name, about)

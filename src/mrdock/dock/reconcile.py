@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import mmap
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mrdock.dicom.part10 import FileMeta, decode_file_meta
+from mrdock.dicom.part10 import decode_file_meta
 from mrdock.dock import queries, record
 from mrdock.dock.clock import Now, parse_stamp
 from mrdock.dock.entries import Received, RouteRow
 from mrdock.dock.headers import read_header
+from mrdock.dock.images import receipt_of
 from mrdock.dock.index import Index
-from mrdock.dock.index_writer import row_of
+from mrdock.dock.journal import Arrival, row_of
 from mrdock.dock.queries import InstanceRow
 from mrdock.dock.retention import strangers
 from mrdock.dock.routing import EVENT_OF
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import Event, State, worst
 from mrdock.dock.store import Store, StudyDirectory, lock_study
-from mrdock.dock.taken import mark_taken
+from mrdock.dock.taken import mark_all_taken, mark_taken
 from mrdock.errors import DicomError
 from mrdock.files.durable import opened
 
@@ -60,14 +62,13 @@ def reconcile(store: Store, index: Index, settings: Settings, now: Now) -> Repor
             os.close(directory.descriptor)
     for row in queries.all_studies(index):
         if row.uid not in seen:
-            absent = [image.name for image in queries.instances_of(index, row.uid) if image.taken is None]
-            index.set_taken(row.uid, absent, now.wall)
-            report.taken += len(absent)
+            report.taken += mark_all_taken(index, row.uid, now)
     return report
 
 
 def rebuild(store: Store, index: Index, settings: Settings, now: Now) -> Report:
     """Make the index anew from the files; associations and events, which no file holds, stay."""
+    reconcile(store, index, settings, now)  # so that the records know of what was taken last
     index.clear()
     return reconcile(store, index, settings, now)
 
@@ -127,7 +128,7 @@ def read_row(name: str, directory: StudyDirectory, settings: Settings) -> Receiv
                 return None
             with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
                 meta = decode_file_meta(data)
-                receipt = _receipt(meta)
+                receipt = receipt_of(meta)
                 if receipt is None:
                     return None
                 header = read_header(
@@ -138,11 +139,10 @@ def read_row(name: str, directory: StudyDirectory, settings: Settings) -> Receiv
     if header.study != directory.study_uid:
         return None
     differs = "_" in name.split(".", 1)[-1]
-    return row_of(header, directory.name, name, meta.transfer_syntax, size, receipt, differs)
-
-
-def _receipt(meta: FileMeta) -> record.Receipt | None:
-    return record.Receipt.decode(meta.private) if meta.private_creator == record.PRIVATE_CREATOR else None
+    arrival = Arrival(
+        header.found, directory.name, name, meta.transfer_syntax, size, receipt, differs, time.monotonic()
+    )
+    return row_of(arrival, settings.route)
 
 
 def _taken_rows(

@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from mrdock.dicom.part10 import decode_file_meta
-from mrdock.dock import queries, record
+from mrdock.dock import quarantine, queries
 from mrdock.dock.clock import local
+from mrdock.dock.images import read_receipt
 from mrdock.dock.index import Index
 from mrdock.dock.queries import StudyRow
 from mrdock.dock.settings import RetentionSettings
 from mrdock.dock.states import State
 from mrdock.dock.store import Store, StudyDirectory, delete_tree, lock_study
-from mrdock.errors import DicomError
-from mrdock.files.durable import opened
 
 log = logging.getLogger("mrdock.retention")
 
@@ -109,7 +107,7 @@ def _has_news(directory: StudyDirectory, index: Index, cutoff: float) -> bool:
     """Whether the directory holds an image, received after ``cutoff``, that the index has not heard of yet."""
     known = {image.name for image in queries.instances_of(index, directory.study_uid)}
     for name in strangers(directory, known):
-        receipt = receipt_of(name, directory.descriptor)
+        receipt = read_receipt(name, directory.descriptor)
         if receipt is not None and receipt.received >= cutoff:
             return True
     return False
@@ -126,19 +124,10 @@ def strangers(directory: StudyDirectory, known: Iterable[str]) -> Sequence[str]:
         ]
 
 
-def receipt_of(name: str, directory: int) -> record.Receipt | None:
-    """The receipt in a file's meta information, None where the dock did not write the file."""
-    try:
-        with opened(name, os.O_RDONLY | os.O_NOFOLLOW, directory=directory) as descriptor:
-            meta = decode_file_meta(os.pread(descriptor, 1 << 16, 0))
-    except (OSError, DicomError):
-        return None
-    return record.Receipt.decode(meta.private) if meta.private_creator == record.PRIVATE_CREATOR else None
-
-
 def sweep(store: Store, index: Index, wall: float, settings: RetentionSettings) -> list[tuple[Expiry, str]]:
     """Delete what goes; returns every old study with an empty text, or why it stayed."""
     results = []
+    quarantine.expire(store, wall - settings.days * DAY)
     for expiry in plan(queries.all_studies(index), wall, settings):
         stayed = expire(store, index, expiry, wall, settings) if expiry.goes else expiry.why
         results.append((expiry, stayed))

@@ -17,14 +17,14 @@ from typing import Final
 from mrdock.dock import queries, record
 from mrdock.dock.clock import Now
 from mrdock.dock.copying import copy_image
-from mrdock.dock.destination import RouteTrouble, open_destination, resolve, trouble_of
+from mrdock.dock.destination import RouteTrouble, canonical, open_destination, resolve, trouble_of
 from mrdock.dock.entries import Noted, RouteRow
 from mrdock.dock.index import Index
 from mrdock.dock.queries import InstanceRow, StudyRow
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import Event, State, worst
 from mrdock.dock.store import Store, StudyDirectory, lock_study
-from mrdock.dock.taken import mark_taken
+from mrdock.dock.taken import mark_all_taken, mark_taken
 
 log = logging.getLogger("mrdock.route")
 
@@ -67,7 +67,7 @@ def plan(
     for series, members in by_series.items():
         names = tuple(image.name for image in members if image.routed is None and image.taken is None)
         route = routes.get(series)
-        paths = {image.path for image in members if image.path is not None}
+        paths = {canonical(image.path) for image in members if image.path is not None}
         if route is not None and route.asked:
             plans.append(SeriesPlan(series, route.path, True, names))
         elif len(paths) > 1:
@@ -88,7 +88,7 @@ def route_study(store: Store, index: Index, settings: Settings, row: StudyRow, n
     """Copy what is due of a study and write down how it ended. Never raises for what the disk or the header does."""
     directory = lock_study(store, row.directory, row.uid)
     if directory is None:
-        # taken as a whole: the reconciliation writes that down, there is nothing to copy
+        mark_all_taken(index, row.uid, now)
         index.concluded(row.uid, Event.NO_PATH, row.version, (), next_try=0.0)
         return State.KEPT
     try:
@@ -139,7 +139,7 @@ def _route_series(
             try:
                 _copy(store, index, settings, directory, item.names, target, now)
             except OSError as error:
-                raise trouble_of(error, item.path) from error
+                raise trouble_of(error) from error
             finally:
                 os.close(target)
     except RouteTrouble as trouble:
@@ -200,15 +200,16 @@ def _write_down(directory: StudyDirectory, row: RouteRow) -> None:
 
 def _announce(index: Index, study: StudyRow, rows: Sequence[RouteRow], now: Now) -> None:
     numbers = queries.series_numbers(index, study.uid)
-    groups: defaultdict[tuple[State, str, str, str], list[str]] = defaultdict(list)
+    groups: defaultdict[tuple[State, str, str, str], list[int]] = defaultdict(list)
     for row in rows:
         number = numbers.get(row.series)
-        groups[row.state, row.path, row.reason, row.suggestion].append("?" if number is None else str(number))
-    for (state, path, reason, suggestion), names in groups.items():
-        series = f"series {', '.join(sorted(names))}"
+        groups[row.state, row.path, row.reason, row.suggestion].append(-1 if number is None else number)
+    for (state, path, reason, suggestion), found in groups.items():
+        series = f"series {', '.join('?' if number < 0 else str(number) for number in sorted(found))}"
         said = f"{series} copied to {path}"
         if state is not State.ROUTED:
-            said = f"{series} {state}: {reason}" + (f"; perhaps {suggestion} was meant" if suggestion else "")
+            meant = f"; perhaps {suggestion} was meant" if suggestion else ""
+            said = f"{series} {state}: {path + ': ' if path else ''}{reason}{meant}"
         level = logging.INFO if state is State.ROUTED else logging.WARNING
         log.log(level, "%s: %s", study.directory, said, extra={"study": study.uid, "state": str(state)})
         index.record([Noted(now.wall, str(state), study.uid, said)])
@@ -222,7 +223,7 @@ def ask(index: Index, store: Store, row: StudyRow, path: str | None, now: Now) -
     routes = {route.series: route for route in queries.routes_of(index, row.uid)}
     if path is not None:
         series = {image.series for image in images}
-        open_series = {s for s in series if s in routes and routes[s].state is not State.ROUTED} or series
+        open_series = {s for s in series if s not in routes or routes[s].state is not State.ROUTED} or series
         again = [image.name for image in images if image.series in open_series and image.routed is not None]
         rows = [
             RouteRow(row.uid, name, path, True, State.WAITING, "asked for by a person", "", now.wall)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import json
 import logging
 import os
 import selectors
@@ -24,15 +23,16 @@ from typing import Final
 from mrdock.dicom.sop_classes import DEFLATED, REFUSED_BY_CLASSIC, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mrdock.dicom.values import is_uid
 from mrdock.dock import clock
-from mrdock.dock.index import Index, is_damaged, open_index
-from mrdock.dock.index_writer import IndexWriter
+from mrdock.dock.destination import is_below
+from mrdock.dock.index import Index, open_index
+from mrdock.dock.journal import Journal, JournalReader
 from mrdock.dock.keeper import Keeper, run_beside
 from mrdock.dock.receive import Receiver
 from mrdock.dock.reconcile import Report, reconcile
 from mrdock.dock.settings import ListenerSettings, Settings
-from mrdock.dock.store import Store, exclusive, open_store
-from mrdock.errors import DockError, SettingsError, StoreError
-from mrdock.files.durable import write_whole
+from mrdock.dock.store import Store, describe, exclusive, open_store
+from mrdock.dock.words import counted
+from mrdock.errors import DockError, SettingsError, StaleIndexError, StoreError
 from mrdock.network.negotiation import Acceptable
 from mrdock.network.server import StorageServer
 
@@ -45,6 +45,7 @@ PATIENCE: Final = 9.5
 """Seconds after which the supervisor ends a child that does not stop."""
 
 _TICK: Final = 1.0
+_DRAIN: Final = 0.2
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
@@ -109,14 +110,14 @@ def acceptable(listener: ListenerSettings, settings: Settings) -> Acceptable:
 
 
 def open_or_rebuild(store: Store, settings: Settings) -> tuple[Index, bool]:
-    """The index; one whose file is damaged is put aside and made anew from the files (the second value says so)."""
+    """The index; an SQLite file that is damaged or of another layout is put aside (the second value says so)."""
     try:
-        return open_index(store.index_path, settings.index.url), False
-    except StoreError as error:
-        if settings.index.url or not is_damaged(error):
+        return open_index(store.index_path, settings.index.url, store_id=store.id), False
+    except StaleIndexError:
+        if settings.index.url:
             raise
     put_aside(store.index_path)
-    return open_index(store.index_path), True
+    return open_index(store.index_path, store_id=store.id), True
 
 
 def put_aside(path: Path) -> None:
@@ -134,9 +135,12 @@ def serve(settings: Settings, ready: Callable[[Settings, Report], None]) -> int:
     """
     os.umask(0o027)
     with ExitStack() as stack:
+        for mount in settings.route.mount_points:
+            if is_below(str(settings.root), str(mount)) and not os.path.ismount(mount):
+                raise StoreError(f"{settings.root}: {mount} is not mounted")
         store = open_store(settings.root, settings.store.minimum_free, create=True)
         stack.callback(store.close)
-        lock = stack.enter_context(exclusive(store))
+        lock = stack.enter_context(exclusive(store, "another dock"))
         listening = []
         for listener in settings.listeners:
             listening.append(listen(listener))
@@ -148,7 +152,7 @@ def serve(settings: Settings, ready: Callable[[Settings, Report], None]) -> int:
             for item in listening
         ]
         children.append(Child("keeper", lambda: _keep(store, settings)))
-        _describe(store, settings)
+        _describe(lock, settings)
         gc.collect()
         gc.freeze()
         with _signals() as wake:
@@ -164,6 +168,7 @@ def _prepare(store: Store, settings: Settings) -> Report:
     store.sweep_incoming()
     index, rebuilt = open_or_rebuild(store, settings)
     try:
+        JournalReader(store, index, settings.route).drain(now.wall)
         report = reconcile(store, index, settings, now)
         index.end_associations(now.wall, "the dock ended")
         index.restart_timers(now)
@@ -172,18 +177,17 @@ def _prepare(store: Store, settings: Settings) -> Report:
     if rebuilt:
         log.warning("the index was damaged and has been rebuilt from the files; the old one lies beside it")
     if report.found:
-        log.info("%d images were in the store but not in the index; they are now", report.found)
+        log.info("%s found in the store that the index did not know", counted(report.found, "image"))
     return report
 
 
-def _describe(store: Store, settings: Settings) -> None:
+def _describe(lock: int, settings: Settings) -> None:
     """Say in the store what runs on it, for ``mrdock status``."""
     listeners = [
         {"name": item.name, "host": item.host, "port": item.port, "title": item.title, "accepts": item.accepts}
         for item in settings.listeners
     ]
-    facts = {"pid": os.getpid(), "started": time.time(), "listeners": listeners}
-    write_whole("running.json", json.dumps(facts).encode() + b"\n", directory=store.private)
+    describe(lock, {"who": "another dock", "pid": os.getpid(), "started": time.time(), "listeners": listeners})
 
 
 @contextmanager
@@ -244,6 +248,9 @@ class Supervisor:
     def _signalled(self, number: int) -> None:
         if number == signal.SIGINT:
             self._interrupts += 1
+        if number == signal.SIGHUP and not os.isatty(0):
+            log.info("settings are read at the start: restart the dock to change them")
+            return
         if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) and self._stop_at is None:
             log.info("stopping: running associations may end within %g seconds", GRACE)
             self._stop_at = time.monotonic() + PATIENCE
@@ -282,21 +289,7 @@ class Supervisor:
     def _restart(self) -> None:
         for child in self._children:
             if not child.pid and self._stop_at is None and time.monotonic() >= child.again_at:
-                self._end_associations(child.name)
                 self._fork(child)
-
-    def _end_associations(self, listener: str) -> None:
-        """What the dead worker had open is open no more."""
-        try:
-            index = open_index(self._store.index_path, self._settings.index.url)
-        except StoreError:
-            return
-        try:
-            index.end_associations(time.time(), "the listener ended", listener)
-        except StoreError as error:
-            log.error("%s", error)  # noqa: TRY400 - expected
-        finally:
-            index.close()
 
     def _fork(self, child: Child) -> None:
         parent = os.getpid()
@@ -332,9 +325,7 @@ def _die_with(parent: int) -> None:
 
 def _receive(store: Store, settings: Settings, item: Listening) -> None:
     """A listener's worker process."""
-    index = open_index(store.index_path, settings.index.url)
-    journal = IndexWriter(index)
-    journal.start()
+    journal = Journal(store)
     server = StorageServer(
         item.listener.name,
         item.sock,
@@ -345,23 +336,29 @@ def _receive(store: Store, settings: Settings, item: Listening) -> None:
     )
     signal.signal(signal.SIGTERM, lambda *_: server.stop(GRACE))
     server.run()
-    journal.stop()
-    index.close()
+    journal.close()
 
 
 def _keep(store: Store, settings: Settings) -> None:
     """The keeper's process."""
-    index = open_index(store.index_path, settings.index.url)
+    index = open_index(store.index_path, settings.index.url, store_id=store.id)
     keeper = Keeper(store, index, settings, run_beside)
+    reader = JournalReader(store, index, settings.route)
     stop_read, stop_write = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(stop_write, b"x"))
     with selectors.DefaultSelector() as selector:
         selector.register(stop_read, selectors.EVENT_READ)
-        while not selector.select(_TICK):
+        due = 0.0
+        while not selector.select(_DRAIN):
+            now = clock.now()
             try:
-                keeper.tick(clock.now())
+                reader.drain(now.wall)
+                if now.monotonic >= due:
+                    keeper.tick(now)
+                    due = now.monotonic + _TICK
             except StoreError as error:
                 log.error("%s", error)  # noqa: TRY400 - expected, and tried again at the next tick
+                time.sleep(_TICK)
     keeper.stop()
     deadline = time.monotonic() + GRACE
     while keeper.busy and time.monotonic() < deadline:

@@ -35,6 +35,18 @@ def text(value: object) -> str:
     return value.strip()
 
 
+def any_text(value: object) -> str:
+    """A text, empty too."""
+    if not isinstance(value, str):
+        raise ValueError("a text")
+    return value.strip()
+
+
+def path_or_nothing(value: object) -> Path | None:
+    """An absolute path; an empty text for none."""
+    return None if value == "" else path(value)
+
+
 def title(value: object) -> str:
     """An AE title (PS3.5 section 6.2)."""
     if not isinstance(value, str) or not _TITLE.fullmatch(value):
@@ -60,12 +72,12 @@ def whole(low: int, high: int) -> Callable[[object], int]:
     return read
 
 
-def number(above: float) -> Callable[[object], float]:
+def number(above: float, most: float = 1e9) -> Callable[[object], float]:
     """A reader of numbers above a bound."""
 
     def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < 1e9:
-            raise ValueError(f"a number above {above:g}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not above < value <= most:
+            raise ValueError(f"a number above {above:g}, {most:g} at most")
         return float(value)
 
     return read

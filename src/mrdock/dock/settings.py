@@ -121,7 +121,9 @@ class ReceiveSettings:
 class CompletionSettings:
     """When a study is complete."""
 
-    quiet_seconds: float = _setting(60.0, read.number(0), "A study is complete when no image came for this time.")
+    quiet_seconds: float = _setting(
+        60.0, read.number(0), "A study is complete when no image came for this time and no open association has fed it."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +148,10 @@ class RouteSettings:
 class RetentionSettings:
     """Deleting what is old."""
 
-    days: float = _setting(30.0, read.number(0), "Study directories whose last image came longer ago are deleted.")
+    days: float = _setting(30.0, read.number(0, 36500), "Studies whose last image came longer ago are deleted.")
     hour: int = _setting(3, read.whole(0, 23), "The hour (local time) at which that happens.")
     keep_held: bool = _setting(False, read.yes_or_no, "Keep studies that wait for a person to mend their route.")
-    announce_days: float = _setting(3.0, read.number(0), "Held studies are announced this many days before they go.")
+    announce_days: float = _setting(3.0, read.number(0, 36500), "Held studies are announced so long before they go.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +168,7 @@ class LogSettings:
     """What the dock says while it runs."""
 
     level: str = _setting("info", read.one_of("debug", "info", "warning", "error"), "How much is said.")
-    file: Path | None = _setting(
-        None, read.path, "Where it is said; by default to standard error.", shown='"/var/log/mrdock.log"'
-    )
+    file: Path | None = _setting(None, read.path, "Where it is said; by default to standard error.", shown='""')
     json: bool = _setting(False, read.yes_or_no, "One JSON object a line, for machines.")
 
 

@@ -21,6 +21,7 @@ def opened_row(entry: Opened) -> dict[str, Any]:
         "called": entry.called,
         "host": entry.host,
         "began": entry.began,
+        "worker": entry.worker,
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from mrdock.dock.clock import Now, local, stamp
 from mrdock.dock.entries import RouteRow
 from mrdock.dock.index import Index
 from mrdock.dock.keeper import JUMPED
-from mrdock.dock.queries import Count, StudyRow
+from mrdock.dock.queries import NO_COUNT, Count, StudyRow
 from mrdock.dock.retention import DAY
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import State
-from mrdock.dock.store import Store, is_held
-from mrdock.files.durable import opened
+from mrdock.dock.store import Store, holder
 
 HANGS: float = 300.0
 """Seconds after which a copy that has not ended is said to hang."""
@@ -51,7 +49,9 @@ class StudyStatus:
     size: int
     taken: int
     last_received: float
-    goes: float
+    goes: float | None
+    announced: bool
+    differing: int
     looks: tuple[str, ...]
     routes: tuple[RouteRow, ...]
 
@@ -71,6 +71,7 @@ class Status:
     reserve: int
     quarantined: int
     notices: tuple[str, ...]
+    events: tuple[queries.Happening, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs; times as ISO 8601 in UTC."""
@@ -82,6 +83,7 @@ class Status:
             "disk": {"free": self.free, "total": self.total, "reserve": self.reserve},
             "quarantined": self.quarantined,
             "notices": list(self.notices),
+            "events": [{"at": stamp(e.at), "kind": e.kind, "study": e.study, "text": e.text} for e in self.events],
             "listeners": [
                 {name: getattr(listener, name) for name in ListenerStatus.__dataclass_fields__}
                 for listener in self.listeners
@@ -101,7 +103,8 @@ def _study_json(study: StudyStatus) -> dict[str, Any]:
         "bytes": study.size,
         "taken": study.taken,
         "last_received": stamp(study.last_received),
-        "goes": stamp(study.goes),
+        "goes": None if study.goes is None else stamp(study.goes),
+        "differing": study.differing,
         "looks": list(study.looks),
         "routes": [
             {
@@ -119,8 +122,8 @@ def _study_json(study: StudyStatus) -> dict[str, Any]:
 
 def gather(store: Store, index: Index, settings: Settings, now: Now) -> Status:
     """Look at everything once."""
-    running = is_held(store)
-    facts = _running_facts(store) if running else {}
+    facts = holder(store)
+    running = "listeners" in facts
     feeding = queries.open_associations(index) if running else {}
     counts = queries.counts(index)
     routes: defaultdict[str, list[RouteRow]] = defaultdict(list)
@@ -138,32 +141,25 @@ def gather(store: Store, index: Index, settings: Settings, now: Now) -> Status:
         store=store.root,
         listeners=tuple(listeners),
         studies=tuple(
-            _study(row, counts.get(row.uid, Count(0, 0, 0, 0, 0, 0)), routes[row.uid], settings, now)
+            _study(row, counts.get(row.uid, NO_COUNT), routes[row.uid], settings, now)
             for row in queries.all_studies(index)
         ),
         free=space.free,
         total=space.total,
         reserve=settings.store.minimum_free.bytes_of(space.total),
         quarantined=_quarantined(store),
-        notices=_notices(index, store),
+        notices=_notices(index, store, facts.get("started")),
+        events=tuple(queries.last_events(index)),
     )
-
-
-def _running_facts(store: Store) -> dict[str, Any]:
-    with suppress(OSError, ValueError), opened("running.json", os.O_RDONLY, directory=store.private) as descriptor:
-        facts = json.loads(os.read(descriptor, 1 << 16))
-        if isinstance(facts, dict):
-            return facts
-    return {}
 
 
 def _quarantined(store: Store) -> int:
     return sum(name.endswith(".dcm") for name in os.listdir(store.quarantine))
 
 
-def _notices(index: Index, store: Store) -> tuple[str, ...]:
+def _notices(index: Index, store: Store, since: float | None) -> tuple[str, ...]:
     notices = []
-    trouble = store.trouble()
+    trouble = store.trouble() or queries.last_trouble(index, since)
     if trouble is not None:
         notices.append(f"nothing can be received: {trouble}")
     if index.fact(JUMPED) is not None:
@@ -175,24 +171,30 @@ def _notices(index: Index, store: Store) -> tuple[str, ...]:
 
 
 def _study(row: StudyRow, count: Count, routes: list[RouteRow], settings: Settings, now: Now) -> StudyStatus:
+    stays = row.state is State.HELD and settings.retention.keep_held
+    goes = None if stays else row.last_received + settings.retention.days * DAY
     return StudyStatus(
         study=row.uid,
         directory=row.directory,
         state=str(row.state),
-        text=in_words(row, routes, now),
+        text=in_words(row, routes, count, now),
         images=count.images,
         series=count.series,
         size=count.size,
         taken=count.taken,
         last_received=row.last_received,
-        goes=row.last_received + settings.retention.days * DAY,
+        goes=goes,
+        announced=goes is not None and goes - now.wall < settings.retention.announce_days * DAY,
+        differing=count.differing,
         looks=tuple(json.loads(row.looks)) if row.looks else (),
         routes=tuple(routes),
     )
 
 
-def in_words(row: StudyRow, routes: list[RouteRow], now: Now) -> str:
+def in_words(row: StudyRow, routes: list[RouteRow], count: Count, now: Now) -> str:
     """A study's state as a sentence."""
+    if count.images and count.taken == count.images:
+        return "taken out of the store"
     if row.copying is not None and row.state in (State.COMPLETE, State.WAITING):
         hangs = now.wall - row.copying > HANGS
         return f"{'copying hangs' if hangs else 'being copied'} since {local(row.copying)}"

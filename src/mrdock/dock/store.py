@@ -19,11 +19,11 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mrdock.dock import record
 from mrdock.dock.setting_values import Free
@@ -60,13 +60,15 @@ class Store:
         self.private = open_directory(PRIVATE, directory=self.descriptor)
         self.incoming = open_directory("incoming", directory=self.private)
         self.trash = open_directory("trash", directory=self.private)
+        self.journals = open_directory("journals", directory=self.private)
         self.quarantine = open_directory(QUARANTINE, directory=self.descriptor)
         self._place = os.fstat(self.descriptor)
+        self.id = _identity(root)
         self.broken: str | None = None
 
     def close(self) -> None:
         """Close all descriptors."""
-        for descriptor in (self.quarantine, self.trash, self.incoming, self.private, self.descriptor):
+        for descriptor in (self.quarantine, self.journals, self.trash, self.incoming, self.private, self.descriptor):
             os.close(descriptor)
 
     @property
@@ -129,9 +131,10 @@ def open_store(root: Path, minimum_free: Free, *, create: bool) -> Store:
             _create(root)
         if not (root / MARKER).is_file():
             raise StoreError(f"{root}: no store (it has no {MARKER})")
-        for name in ("incoming", "trash"):
-            _make_directory(root / PRIVATE / name)
-        _make_directory(root / QUARANTINE)
+        for path in (*(root / PRIVATE / name for name in ("incoming", "trash", "journals")), root / QUARANTINE):
+            if not path.is_dir():
+                path.mkdir(parents=True)
+                os.chmod(path, DIRECTORY_MODE)
         return Store(root, minimum_free)
     except OSError as error:
         raise StoreError(f"{root}: the store cannot be used: {error.strerror}") from error
@@ -149,45 +152,64 @@ def _create(root: Path) -> None:
             write_whole(MARKER, content, directory=directory, mode=FILE_MODE)
 
 
-def _make_directory(path: Path) -> None:
-    if not path.is_dir():
-        path.mkdir(parents=True)
-        os.chmod(path, DIRECTORY_MODE)
+def _identity(root: Path) -> str:
+    try:
+        return str(json.loads((root / MARKER).read_bytes())["store"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 # ---- one dock a store ----
 
 
 @contextmanager
-def exclusive(store: Store, patience: float = _LOCK_PATIENCE) -> Iterator[int]:
-    """Hold the store for this process and its children; raises `BusyError` where another dock has it.
+def exclusive(store: Store, who: str, patience: float = _LOCK_PATIENCE) -> Iterator[int]:
+    """Hold the store for this process and its children; raises `BusyError` where another one has it.
 
     The lock is the kernel's (flock), so that it dies with its holders. A dock that was killed a moment ago may
-    still be ending: it is waited for, ``patience`` seconds at most.
+    still be ending: it is waited for, ``patience`` seconds at most. ``who`` is what others are told.
     """
-    descriptor = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=store.private)
+    descriptor = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE, dir_fd=store.private)
     try:
         deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise BusyError(f"{store.root}: another dock is using this store") from None
-                time.sleep(0.05)
+        while not _try_lock(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                other = holder(store).get("who") or "another dock"
+                raise BusyError(f"{store.root}: {other} is using this store")
+            time.sleep(0.05)
+        describe(descriptor, {"who": who, "pid": os.getpid()})
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def is_held(store: Store) -> bool:
-    """Whether a dock is running on the store."""
+def _try_lock(descriptor: int, how: int) -> bool:
     try:
-        with exclusive(store, patience=0):
-            return False
-    except BusyError:
-        return True
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def describe(lock: int, facts: Mapping[str, Any]) -> None:
+    """Write into the lock's file who holds it."""
+    data = json.dumps(dict(facts)).encode() + b"\n"
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, data, 0)
+
+
+def holder(store: Store) -> Mapping[str, Any]:
+    """What the holder of the store says of itself; empty where nobody holds it."""
+    try:
+        with opened("lock", os.O_RDONLY, directory=store.private) as descriptor:
+            if _try_lock(descriptor, fcntl.LOCK_SH):
+                return {}
+            facts = json.loads(os.pread(descriptor, 1 << 16, 0) or b"{}")
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        facts = {}
+    return facts if isinstance(facts, dict) and facts else {"who": "another dock"}
 
 
 # ---- the directories of studies ----

@@ -94,6 +94,7 @@ associations = Table(
     Column("called", String(16), nullable=False),
     Column("host", String(64), nullable=False),
     Column("began", Float, nullable=False),
+    Column("worker", String(32), nullable=False, default="", comment="the process that has it"),
     Column("ended", Float, index=True),
     Column("how", Text),
     Column("stored", Integer, nullable=False, default=0),

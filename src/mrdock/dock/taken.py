@@ -33,6 +33,13 @@ def mark_taken(directory: StudyDirectory, index: Index, now: Now) -> tuple[int, 
     return len(gone), len(back)
 
 
+def mark_all_taken(index: Index, study: str, now: Now) -> int:
+    """A study's whole directory is gone: somebody took it all; returns how many images that are."""
+    gone = [image.name for image in queries.instances_of(index, study) if image.taken is None]
+    index.set_taken(study, gone, now.wall)
+    return len(gone)
+
+
 def _kept(image: InstanceRow, number: int | None) -> dict[str, Any]:
     return {
         "study": image.study,

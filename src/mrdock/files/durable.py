@@ -67,7 +67,10 @@ def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
 def write_whole(name: str, data: bytes, *, directory: int, mode: int = 0o640) -> None:
     """Put ``data`` under ``name`` in one step and durably, replacing what stood there."""
     beside = f".{name}.{os.getpid()}.{threading.get_ident()}.part"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode, dir_fd=directory)
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode, dir_fd=directory)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, name) from None
     try:
         try:
             write_all(descriptor, data)

@@ -36,7 +36,6 @@ class Status(enum.IntEnum):
     """The statuses that mrdock answers (PS3.4 table B.2-1, PS3.7 annex C)."""
 
     SUCCESS = 0x0000
-    NO_SUCH_CLASS = 0x0118
     UNRECOGNISED_OPERATION = 0x0211
     MISTYPED_ARGUMENT = 0x0212
     OUT_OF_RESOURCES = 0xA700

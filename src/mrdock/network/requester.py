@@ -27,6 +27,7 @@ LONGEST_PDU: Final = 131072
 _LONGEST_SENT: Final = 1 << 20
 _READ: Final = 1 << 20
 _META: Final = 1 << 16
+_MOST_CONTEXTS: Final = 128
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 # PS3.8 table 9-21: (source, reason) -> sentence
@@ -73,8 +74,13 @@ def image_file(path: Path) -> ImageFile:
 
 
 def propose(files: Iterable[ImageFile]) -> list[Proposal]:
-    """One presentation context for each SOP class and transfer syntax, and Verification; at most 128 in all."""
+    """One presentation context for each SOP class and transfer syntax, and Verification.
+
+    Raises `NetworkError` where that makes more than 128: these files need several associations.
+    """
     pairs = dict.fromkeys((item.meta.sop_class, item.meta.transfer_syntax) for item in files)
+    if len(pairs) >= _MOST_CONTEXTS:
+        raise NetworkError(f"{len(pairs)} pairs of SOP class and transfer syntax are too many for one association")
     proposals = [Proposal(2 * n + 1, sop_class, (syntax,)) for n, (sop_class, syntax) in enumerate(pairs)]
     return [*proposals, Proposal(2 * len(proposals) + 1, VERIFICATION, (TRANSFER_SYNTAXES[1],))]
 
@@ -178,6 +184,8 @@ class Requester:
         limit = min(self.longest or _LONGEST_SENT, _LONGEST_SENT)
         size = max(2, (limit - 6) & ~1)
         pieces: list[bytes | memoryview] = [head]
+        if not left:
+            yield [head, pdu.data_header(context, 0, command=False, last=True)]
         while left:
             block = memoryview(os.read(descriptor, min(max(_READ // size, 1) * size, left)))
             if not block:
