@@ -52,7 +52,8 @@ def _print(found: Status, number: int) -> None:
         _table(shown)
     else:
         for study in shown:
-            click.echo(f"{study.directory}  {_images(study)}  {size(study.size)}  {_printable(study.text)}")
+            text = _printable(_state(study))
+            click.echo(f"{study.directory}  {_images(study)}  {size(study.size)}  {text}")
             for line in _remarks(study):
                 click.echo(f"    {_printable(line)}")
     if len(shown) < len(found.studies):
@@ -99,11 +100,15 @@ def _images(study: StudyStatus) -> str:
     return f"{counted(study.images, 'image')} in {study.series} series{taken}"
 
 
+def _state(study: StudyStatus) -> str:
+    return f"{study.text}; looks whole" if study.whole and study.state != "receiving" else study.text
+
+
 def _remarks(study: StudyStatus) -> list[str]:
     from mrdock.dock.words import counted
 
     differing = f"{counted(study.differing, 'image')} came again with other content; both are kept"
-    return [*study.looks, *([differing] if study.differing else [])]
+    return [*study.missing, *([differing] if study.differing else [])]
 
 
 def _printable(text: str) -> str:
@@ -122,7 +127,7 @@ def _table(studies: tuple[StudyStatus, ...]) -> None:
     for title in ("Study", "Images", "Size", "State"):
         table.add_column(title, no_wrap=title in ("Study", "Size"), justify="right" if title == "Size" else "left")
     for study in studies:
-        text = Text(_printable(study.text), style=colours.get(study.state, ""))
+        text = Text(_printable(_state(study)), style=colours.get(study.state, ""))
         for line in _remarks(study):
             text.append("\n" + _printable(line), style="yellow")
         table.add_row(study.directory, _images(study), size(study.size), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -42,6 +43,16 @@ _FORGET_DAYS: Final = 180.0
 CLOCK = "clock"
 SWEPT = "swept"
 JUMPED = "jumped"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Look:
+    """How one form of a series looks: whole, not whole, or (None) the headers promise nothing to compare with."""
+
+    series: str
+    form: str
+    whole: bool | None
+    text: str
 
 
 def run_now(job: Callable[[], None]) -> None:
@@ -105,7 +116,8 @@ class Keeper:
         """Studies that are quiet and fed by nobody are complete."""
         for study in queries.quiet_studies(self.index, now, self.settings.completion.quiet_seconds):
             looks = looks_of(self.index, study)
-            text = json.dumps(looks) if looks else ""
+            text = json.dumps([dataclasses.asdict(look) for look in looks])
+            missing = [look.text for look in looks if look.whole is False]
             directory = lock_study(self.store, study.directory, study.uid)
             if directory is not None:
                 try:
@@ -122,9 +134,9 @@ class Keeper:
             count = queries.counts(self.index, study.uid).get(study.uid)
             images = f"{counted(count.images, 'image')} in {count.series} series" if count else "no images"
             log.info("%s complete: %s", study.directory, images, extra={"study": study.uid})
-            for line in looks:
+            for line in missing:
                 log.warning("%s: %s", study.directory, line, extra={"study": study.uid})
-            self.index.record([Noted(now.wall, "complete", study.uid, "; ".join([images, *looks]))])
+            self.index.record([Noted(now.wall, "complete", study.uid, "; ".join([images, *missing]))])
 
     # ---- routing ----
 
@@ -235,16 +247,16 @@ def sweep(store: Store, index: Index, settings: Settings, now: Now) -> list[tupl
     return results
 
 
-def looks_of(index: Index, study: StudyRow) -> list[str]:
-    """One line for each series (Enhanced and classic counted apart) that does not look whole, by its headers."""
+def looks_of(index: Index, study: StudyRow) -> list[Look]:
+    """How each series looks, by its headers; its Enhanced and its classic form counted apart."""
     by_series: defaultdict[str, list[ImageFacts]] = defaultdict(list)
     for image in queries.instances_of(index, study.uid):
         by_series[image.series].append(ImageFacts.from_json(image.facts))
     numbers = queries.series_numbers(index, study.uid)
-    lines = []
+    looks = []
     for series in sorted(by_series, key=lambda uid: (numbers.get(uid) is None, numbers.get(uid) or 0, uid)):
         number = numbers.get(series)
         for verdict in judge_series(by_series[series]):
-            if verdict.whole is False:
-                lines.append(f"series {'?' if number is None else number} ({verdict.form}): {verdict.text}")
-    return lines
+            text = f"series {'?' if number is None else number} ({verdict.form}): {verdict.text}"
+            looks.append(Look(series, verdict.form, verdict.whole, text))
+    return looks

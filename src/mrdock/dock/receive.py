@@ -232,28 +232,35 @@ class ImageSink:
             raise _Refused(Status.MISMATCH, "SOP Class or Instance UID of command and data set differ")
         if self._file < 0:
             self._open_file(self._memory)
-        self._fsync()
         directory = self._visit.directory(header)
         name = f"{file_prefix(header.sop_class)}.{header.uid}"[:_NAME_LIMIT]
-        differs = False
+        placed = self._place(name, directory)
         try:
-            self._rename(name, directory)
-        except FileExistsError:
-            if self._same_as(name, directory):
-                return self._known(directory)
-            name, differs = f"{name}_{image_digest(self._file)}", True
-            try:
-                self._rename(name, directory)
-            except FileExistsError:
-                return self._known(directory)
-        try:
+            # where the same image is there already, whoever brought it may still be making it durable
             directory.entries.sync()
         except OSError as error:
             self._broken(error)
-            os.unlink(name, dir_fd=directory.descriptor)
+            if placed is not None:
+                os.unlink(placed, dir_fd=directory.descriptor)
             raise
-        self._tell(header, directory, name, differs)
+        if placed is not None:
+            self._tell(header, directory, placed, differs=placed != name)
         return SUCCESS
+
+    def _place(self, name: str, directory: StudyDirectory) -> str | None:
+        """Give the file its name, or one beside it where another image has that; None where the same one has it."""
+        for beside in (False, True):
+            candidate = f"{name}_{image_digest(self._file)}" if beside else name
+            if not os.access(candidate, os.F_OK, dir_fd=directory.descriptor, follow_symlinks=False):
+                self._fsync()
+                with suppress(FileExistsError):  # another association was faster
+                    rename_new(self._name, candidate, source_dir=self._store.incoming, target_dir=directory.descriptor)
+                    self._name = ""
+                    return candidate
+            with opened(candidate, os.O_RDONLY | os.O_NOFOLLOW, directory=directory.descriptor) as other:
+                if same_image(self._file, other):
+                    return None
+        raise FileExistsError(errno.EEXIST, "both names are taken by other images", name)
 
     def _identify(self) -> ImageHeader:
         settings = self._receiver.settings
@@ -266,21 +273,7 @@ class ImageSink:
         except DicomError as error:
             raise _Refused(Status.CANNOT_UNDERSTAND, str(error), keep=True) from None
 
-    def _known(self, directory: StudyDirectory) -> Outcome:
-        """The same bytes are there already; whoever brought them may still be making them durable."""
-        directory.entries.sync()
-        log.debug("the same image came again", extra={**_who(self._caller), "instance": self._command.sop_instance})
-        return SUCCESS
-
-    def _same_as(self, name: str, directory: StudyDirectory) -> bool:
-        with opened(name, os.O_RDONLY | os.O_NOFOLLOW, directory=directory.descriptor) as other:
-            return same_image(self._file, other)
-
-    def _rename(self, name: str, directory: StudyDirectory) -> None:
-        rename_new(self._name, name, source_dir=self._store.incoming, target_dir=directory.descriptor)
-        self._name = ""
-
-    def _tell(self, header: ImageHeader, directory: StudyDirectory, name: str, differs: bool) -> None:
+    def _tell(self, header: ImageHeader, directory: StudyDirectory, name: str, *, differs: bool) -> None:
         log.debug("%s/%s stored", directory.name, name, extra=_who(self._caller))
         syntax, size = self._context.transfer_syntax, self._written
         self._receiver.journal.put(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections import defaultdict
@@ -13,7 +14,7 @@ from mrdock.dock import queries
 from mrdock.dock.clock import Now, local, stamp
 from mrdock.dock.entries import RouteRow
 from mrdock.dock.index import Index
-from mrdock.dock.keeper import JUMPED
+from mrdock.dock.keeper import JUMPED, Look
 from mrdock.dock.queries import NO_COUNT, Count, StudyRow
 from mrdock.dock.retention import DAY
 from mrdock.dock.settings import Settings
@@ -52,8 +53,19 @@ class StudyStatus:
     goes: float | None
     announced: bool
     differing: int
-    looks: tuple[str, ...]
+    looks: tuple[Look, ...]
     routes: tuple[RouteRow, ...]
+
+    @property
+    def whole(self) -> bool | None:
+        """Whether the study looks whole: no series looks cut, and those whose headers promise something all keep it."""
+        said = {look.whole for look in self.looks}
+        return False if False in said else True if True in said else None
+
+    @property
+    def missing(self) -> list[str]:
+        """A line for each series that does not look whole."""
+        return [look.text for look in self.looks if look.whole is False]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +117,8 @@ def _study_json(study: StudyStatus) -> dict[str, Any]:
         "last_received": stamp(study.last_received),
         "goes": None if study.goes is None else stamp(study.goes),
         "differing": study.differing,
-        "looks": list(study.looks),
+        "whole": study.whole,
+        "looks": [dataclasses.asdict(look) for look in study.looks],
         "routes": [
             {
                 "series": route.series,
@@ -186,7 +199,7 @@ def _study(row: StudyRow, count: Count, routes: list[RouteRow], settings: Settin
         goes=goes,
         announced=goes is not None and goes - now.wall < settings.retention.announce_days * DAY,
         differing=count.differing,
-        looks=tuple(json.loads(row.looks)) if row.looks else (),
+        looks=tuple(Look(**look) for look in json.loads(row.looks)) if row.looks else (),
         routes=tuple(routes),
     )
 
