@@ -71,10 +71,8 @@ def decode_file_meta(data: Buffer) -> FileMeta:
     values: dict[int, bytes] = {}
     pos, end = 132, min(len(data), _LONGEST_META)
     try:
-        while pos < end:
-            group, element, vr, length = struct.unpack_from("<HH2sH", data, pos)
-            if group != 2:
-                break
+        while pos < end and data[pos : pos + 2] in (b"\x02\x00", b"\x02"):
+            _, element, vr, length = struct.unpack_from("<HH2sH", data, pos)
             pos += 8
             if vr in _LONG_FORM:
                 (length,) = struct.unpack_from("<I", data, pos)
@@ -84,8 +82,7 @@ def decode_file_meta(data: Buffer) -> FileMeta:
             values[element] = bytes(data[pos : pos + length])
             pos += length
     except struct.error:
-        if pos + 8 <= end:
-            raise MalformedError("the File Meta Information is cut short") from None
+        raise MalformedError("the File Meta Information is cut short") from None
     if 0x0010 not in values:
         raise MalformedError("the File Meta Information says no transfer syntax")
 

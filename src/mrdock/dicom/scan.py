@@ -75,9 +75,10 @@ class Wanted:
         """A fresh table from tag, as the scan reads it, to key; None marks where a private creator may stand."""
         table = self._active.get(big_endian)
         if table is None:
-            table = {_word(key, big_endian): key for key in self.vrs if isinstance(key, int)}
+            table = {}
             for group in {group for group, _ in self.creators}:
                 table.update({_word(group << 16 | block, big_endian): None for block in range(0x10, 0x100)})
+            table.update({_word(key, big_endian): key for key in self.vrs if isinstance(key, int)})
             self._active[big_endian] = table
         return table.copy()
 
@@ -171,13 +172,12 @@ def _keep(
     values: dict[Key, Value],
 ) -> None:
     """Take a wanted value, or learn from a private creator where its wanted elements will stand."""
-    key = active[word]
-    if key is None:
-        tag = _tag(word, layout)
+    key, tag = active[word], _tag(word, layout)
+    if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF:
         creator = bytes(data[pos : pos + length]).rstrip(b" \0")
         for low, private in wanted.creators.get((tag >> 16, creator), ()):
             active.setdefault(_word(tag & 0xFFFF0000 | (tag & 0xFF) << 8 | low, layout.big_endian), private)
-    elif key not in values:
+    if key is not None and key not in values:
         said = vr.decode("ascii") if vr and vr != b"UN" else wanted.vrs[key]
         values[key] = Value(said, bytes(data[pos : pos + min(length, wanted.longest)]))
 
@@ -238,6 +238,8 @@ def _sequence(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layo
             pos = _item(data, pos, pos + length, pos + length, layout, depth)
     if end is None:
         raise MalformedError("a sequence never ends")
+    if pos > limit:
+        raise MalformedError("a sequence is longer than what holds it")
     return pos
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from mrdock.dicom.scan import Found, Key, Value
 SPECIFIC_CHARACTER_SET = 0x00080005
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+_DECIMAL = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
@@ -54,13 +56,10 @@ class Header:
             number: int | float = struct.unpack_from(form, value.raw)[0]
             return number
         first = value.raw.split(b"\\")[0].strip(b" \0")
-        try:
-            return int(first)
-        except ValueError:
-            pass
-        try:
-            decimal = float(first)
-        except ValueError:
+        if not _DECIMAL.fullmatch(first):
+            return None
+        decimal = float(first)
+        if decimal in (math.inf, -math.inf):
             return None
         return int(decimal) if decimal.is_integer() else decimal
 

@@ -52,7 +52,11 @@ def rename_new(source: str, target: str, *, source_dir: int, target_dir: int) ->
         if error.errno not in _NOT_SUPPORTED:
             raise
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=target_dir))
-        os.rename(source, target, src_dir_fd=source_dir, dst_dir_fd=target_dir)
+        try:
+            os.rename(source, target, src_dir_fd=source_dir, dst_dir_fd=target_dir)
+        except BaseException:
+            os.unlink(target, dir_fd=target_dir)
+            raise
     else:
         os.unlink(source, dir_fd=source_dir)
 
@@ -144,7 +148,8 @@ def same_bytes(one: int, other: int, one_start: int = 0, other_start: int = 0) -
 class SharedSync:
     """Directory syncs that callers share: one fsync serves all whose renames were done when it began.
 
-    A caller that comes while a sync runs waits for the next one, which then serves all that wait (group commit).
+    A caller that comes while a sync runs waits for the next one, which then serves all that wait (group commit). A
+    sync that fails fails for all whom it served: a second one could claim success for what the first has lost.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -152,26 +157,34 @@ class SharedSync:
         self._descriptor = descriptor
         self._condition = threading.Condition()
         self._asked = 0
-        self._done = 0
+        self._served = 0
         self._running = False
+        self._failures: dict[int, OSError] = {}
 
     def sync(self) -> None:
         """Return when an fsync that began after this call has succeeded; raises `OSError` where it failed."""
         with self._condition:
             self._asked += 1
             mine = self._asked
-            while self._running and self._done < mine:
+            while self._running and self._served < mine:
                 self._condition.wait()
-            if self._done >= mine:
+            if self._served >= mine:
+                error = self._failures.pop(mine, None)
+                if error is not None:
+                    raise error
                 return
             self._running = True
-            serves = self._asked
-        done = 0
+            first, last = self._served + 1, self._asked
+        failure = None
         try:
             os.fsync(self._descriptor)
-            done = serves
+        except OSError as error:
+            failure = error
+            raise
         finally:
             with self._condition:
-                self._done = max(self._done, done)
+                if failure is not None:
+                    self._failures.update({number: failure for number in range(first, last + 1) if number != mine})
+                self._served = last
                 self._running = False
                 self._condition.notify_all()

@@ -6,6 +6,7 @@ pynetdicom. Unknown items are passed over, as PS3.8 section 9.3.1 asks.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pynetdicom.presentation import PresentationContext, build_context, negotiat
 
 from mrdock.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mrdock.dicom.sop_classes import VERIFICATION
-from mrdock.dicom.values import is_uid
+from mrdock.errors import NetworkError
 from mrdock.network.association import Context
 from mrdock.network.pdu import ProtocolFault
 
@@ -31,6 +32,7 @@ APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 DEFAULT_LONGEST: Final = 16384
 _MOST_CONTEXTS: Final = 128
 _NO_SYNTAX: Final = "1.2.3"
+_STRICT_UID: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 _APPLICATION_ITEM = 0x10
 _CONTEXT_RQ_ITEM = 0x20
@@ -96,9 +98,9 @@ def _uid(raw: memoryview) -> str:
 
 
 def _title(raw: memoryview) -> str:
-    """An AE title; control and non-ASCII bytes (PS3.5 section 6.2 allows none) become question marks."""
+    """An AE title; what PS3.5 section 6.2 does not allow in one (control bytes, backslash) becomes a question mark."""
     text = bytes(raw).strip(b"\0 ").decode("latin-1")
-    return "".join(char if " " <= char <= "~" else "?" for char in text)
+    return "".join(char if " " <= char <= "~" and char != "\\" else "?" for char in text)
 
 
 def _longest(user: memoryview) -> int:
@@ -152,6 +154,11 @@ def _proposal(value: memoryview) -> Proposal:
     return Proposal(value[0], abstract[0], tuple(transfer))
 
 
+def _is_strict(uid: str) -> bool:
+    """Whether a UID follows the standard to the letter (PS3.5 section 9.1); pydicom warns of all others."""
+    return len(uid) <= 64 and _STRICT_UID.fullmatch(uid) is not None
+
+
 class Acceptable:
     """The abstract and transfer syntaxes of one listener."""
 
@@ -175,8 +182,10 @@ class Acceptable:
             context = PresentationContext()
             context.context_id = proposal.context_id
             # pynetdicom warns of what is no UID; such a name is none of ours, so any other unknown one will do
-            context.abstract_syntax = UID(proposal.abstract_syntax if is_uid(proposal.abstract_syntax) else _NO_SYNTAX)
-            context.transfer_syntax = [uid for uid in proposal.transfer_syntaxes if is_uid(uid)] or [_NO_SYNTAX]
+            context.abstract_syntax = UID(
+                proposal.abstract_syntax if _is_strict(proposal.abstract_syntax) else _NO_SYNTAX
+            )
+            context.transfer_syntax = [uid for uid in proposal.transfer_syntaxes if _is_strict(uid)] or [_NO_SYNTAX]
             proposed.append(context)
             known = self._contexts.get(proposal.abstract_syntax)
             if known is None and self._unknown is not None and self._unknown(proposal.abstract_syntax):
@@ -223,8 +232,14 @@ def encode_accept(request: Request, results: Sequence[PresentationContext], long
 
 
 def encode_request(calling: str, called: str, proposals: Sequence[Proposal], longest: int) -> bytes:
-    """An A-ASSOCIATE-RQ PDU."""
-    primitive = _primitive(calling, called, longest)
+    """An A-ASSOCIATE-RQ PDU. Raises `NetworkError` for a title or UID that cannot be proposed."""
+    for uid in (name for item in proposals for name in (item.abstract_syntax, *item.transfer_syntaxes)):
+        if not _is_strict(uid):
+            raise NetworkError(f"{uid!r} is not a UID and cannot be proposed")
+    try:
+        primitive = _primitive(calling, called, longest)
+    except ValueError as error:
+        raise NetworkError(f"an AE title cannot be used: {error}") from None
     contexts = []
     for proposal in proposals:
         context = build_context(proposal.abstract_syntax, list(proposal.transfer_syntaxes))

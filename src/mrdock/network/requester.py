@@ -6,6 +6,7 @@ neither end waits for the other's delayed acknowledgement.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -174,13 +175,16 @@ class Requester:
         head = pdu.command_pdus(context, command, self.longest)
         with item.path.open("rb", buffering=0) as stream:
             stream.seek(item.meta.data_set_at)
-            for pieces in self._pieces(stream.fileno(), item.size - item.meta.data_set_at, context, head):
+            for pieces in self._pieces(item, stream.fileno(), context, head):
                 self._send_all(pieces)
         answer = self._response()
         return Stored(answer.status or 0, answer.comment)
 
-    def _pieces(self, descriptor: int, left: int, context: int, head: bytes) -> Iterator[list[bytes | memoryview]]:
-        """The P-DATA PDUs of a data set of ``left`` bytes, some at a time, the command's before the first."""
+    def _pieces(
+        self, item: ImageFile, descriptor: int, context: int, head: bytes
+    ) -> Iterator[list[bytes | memoryview]]:
+        """The P-DATA PDUs of a file's data set, some at a time, the command's before the first."""
+        left = item.size - item.meta.data_set_at
         limit = min(self.longest or _LONGEST_SENT, _LONGEST_SENT)
         size = max(2, (limit - 6) & ~1)
         pieces: list[bytes | memoryview] = [head]
@@ -189,7 +193,9 @@ class Requester:
         while left:
             block = memoryview(os.read(descriptor, min(max(_READ // size, 1) * size, left)))
             if not block:
-                raise OSError(5, "the file became shorter while it was sent")
+                if not pieces:  # the peer waits for the rest of a data set: nothing else can follow
+                    self.abort()
+                raise OSError(errno.EIO, "the file became shorter while it was sent", str(item.path))
             if len(block) % size and len(block) != left:  # a short read: only the last fragment may be shorter
                 rest = size - len(block) % size
                 block = memoryview(bytes(block) + os.read(descriptor, min(rest, left - len(block))))
@@ -212,6 +218,8 @@ class Requester:
             if kind != pdu.P_DATA:
                 raise AbortedError(f"{self.peer} aborted the association")
             for value in pdu.pdvs(body):
+                if not value.is_command or len(command) > dimse.LONGEST_COMMAND:
+                    raise ProtocolFault(f"{self.peer} sent something that is no response")
                 command += value.data
                 if value.is_last:
                     answer = dimse.decode_command(command)

@@ -66,9 +66,10 @@ class StorageServer:
         self._selector = selectors.DefaultSelector()
         self._pending: dict[int, _Pending] = {}
         self._slots: set[Slot] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call stop() while its thread holds it
         self._stopping = False
         self._stop_at = float("inf")
+        self._ended = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -80,12 +81,9 @@ class StorageServer:
         self._sock.setblocking(False)
         self._selector.register(self._sock, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
-        accepting, pause_until = True, 0.0
+        pause_until = 0.0
         try:
             while not self._stopping or self._still_running():
-                if self._stopping and accepting:
-                    self._selector.unregister(self._sock)
-                    accepting = False
                 for key, _ in self._selector.select(_TICK):
                     if key.fileobj is self._sock:
                         if time.monotonic() >= pause_until and not self._accept():
@@ -102,15 +100,18 @@ class StorageServer:
                 self._drop(pending)
             self._selector.close()
             self._sock.close()
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+            with self._lock:
+                self._ended = True
+                os.close(self._wake_read)
+                os.close(self._wake_write)
 
     def stop(self, grace: float) -> None:
         """Take no new association; let the running ones go on for ``grace`` seconds, then abort them."""
         self._stop_at = time.monotonic() + grace
         self._stopping = True
-        with suppress(OSError):
-            os.write(self._wake_write, b"x")
+        with self._lock, suppress(BlockingIOError):
+            if not self._ended:
+                os.write(self._wake_write, b"x")
 
     def _still_running(self) -> bool:
         with self._lock:
@@ -135,7 +136,7 @@ class StorageServer:
             host = str(address[0])
             if not self._access.admits(host):
                 sock.close()
-                self._handler.refused(host, "", "the address is not among the peers")
+                self._refused(host, "", "the address is not among the peers")
                 continue
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -165,13 +166,13 @@ class StorageServer:
             if (request := _whole_request(pending.data)) is not None:
                 self._requested(pending, request)
         except ProtocolFault as fault:
-            self._handler.refused(pending.host, "", str(fault))
+            self._refused(pending.host, "", str(fault))
             self._farewell(pending, pdu.abort(fault.reason))
 
     def _requested(self, pending: _Pending, request: Request) -> None:
         refusal = self._access.judge(request, pending.host) or self._room_for(pending.host)
         if refusal is not None:
-            self._handler.refused(pending.host, request.calling, refusal.text)
+            self._refused(pending.host, request.calling, refusal.text)
             self._farewell(pending, refusal.pdu)
             return
         self._selector.unregister(pending.sock)
@@ -206,6 +207,12 @@ class StorageServer:
         _shut(oldest.sock)
         return None
 
+    def _refused(self, host: str, calling: str, why: str) -> None:
+        try:
+            self._handler.refused(host, calling, why)
+        except Exception:  # nothing that a handler does to a refusal may end the listener
+            log.exception("%s: a refusal could not be noted", self._listener)
+
     def _farewell(self, pending: _Pending, last: bytes) -> None:
         """Say ``last`` and close when the peer has closed, so that it can read what was said."""
         _send_quietly(pending.sock, last)
@@ -223,7 +230,7 @@ class StorageServer:
             if pending.draining:
                 self._drop(pending)
             else:
-                self._handler.refused(pending.host, "", "no whole association request in time")
+                self._refused(pending.host, "", "no whole association request in time")
                 self._farewell(pending, pdu.abort(pdu.NOT_SPECIFIED))
 
     def _drop(self, pending: _Pending) -> None:
@@ -247,18 +254,20 @@ class StorageServer:
     def _serve(self, slot: Slot, request: Request, rest: bytes) -> None:
         caller = Caller(uuid.uuid4().hex[:16], self._listener, request.calling, request.called, slot.host)
         session = Session(slot, caller, request, self)
-        self._handler.opened(caller)
-        how = "failed"
-        last = b""
+        how, last = "failed", pdu.abort(pdu.NOT_SPECIFIED)
         try:
-            how, last = session.run(rest)
+            self._handler.opened(caller)
+            try:
+                how, last = session.run(rest)
+            finally:
+                try:
+                    session.discard()
+                finally:
+                    self._handler.closed(caller, how)
         except Exception:  # the edge of a thread: a fault in one association leaves the others alone
             log.exception("%s: association %s ended by an error of ours", self._listener, caller.association)
-            last = pdu.abort(pdu.NOT_SPECIFIED)
         finally:
-            session.discard()
             self._release(slot)
-            self._handler.closed(caller, how)
             close_politely(slot.sock, last)
 
     @property
@@ -280,6 +289,11 @@ class StorageServer:
     def stopping(self) -> bool:
         """`stop` was called."""
         return self._stopping
+
+    @property
+    def out_of_time(self) -> bool:
+        """The grace of a stop is over."""
+        return time.monotonic() >= self._stop_at
 
 
 _EXHAUSTED: Final = frozenset({12, 23, 24, 105})  # ENOMEM, ENFILE, EMFILE, ENOBUFS

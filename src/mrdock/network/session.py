@@ -22,6 +22,9 @@ GIVES_WAY: Final = 2.0
 
 DRAIN_BYTES: Final = 1 << 18
 DRAIN_SECONDS: Final = 1.0
+_LOOK_UP: Final = 1.0
+"""Seconds after which a waiting thread looks whether its time is over."""
+
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -44,6 +47,10 @@ class Host(Protocol):
     def stopping(self) -> bool:
         """Whether the server is to stop."""
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the grace of a stop is over."""
+
 
 @dataclass(eq=False, slots=True)
 class Slot:
@@ -56,10 +63,15 @@ class Slot:
     gives_way: bool = False
 
 
+class _LostError(Exception):
+    """The connection is of no more use; the text says why."""
+
+
 class Session:
     """One association, from negotiation to its end."""
 
     def __init__(self, slot: Slot, caller: Caller, request: Request, server: Host) -> None:
+        """Serve ``request``, which came over ``slot``'s socket."""
         self._slot = slot
         self._sock = slot.sock
         self._caller = caller
@@ -70,73 +82,50 @@ class Session:
         self._size = 0
 
     def run(self, rest: bytes) -> tuple[str, bytes]:
-        """Serve the association; return how it ended and the last PDU to send."""
-        _set_blocking_with_timeout(self._sock, 1.0, self._limits.whole_pdu)
+        """Serve the association; return how it ended and the last PDU to send. What the handler raises goes through.
+
+        ``rest`` is what was received after the request.
+        """
         contexts, results = self._server.acceptable.negotiate(self._request)
         association = Association(contexts, VERIFICATION, self._request.longest)
         buffer = PduBuffer(self._limits.longest_pdu, rest)
         try:
-            self._sock.sendall(encode_accept(self._request, results, self._limits.longest_pdu))
+            _set_blocking_with_timeout(self._sock, _LOOK_UP, self._limits.whole_pdu)
+            self._send(encode_accept(self._request, results, self._limits.longest_pdu))
             for kind, body in self._pdus(buffer, association):
                 for event in association.receive(kind, body):
-                    if isinstance(event, StoreData):
-                        self._data(event.data)
-                    elif isinstance(event, StoreBegins):
-                        self._size = 0
-                        self._sink = self._server.handler.store(self._caller, event.context, event.command)
-                    elif isinstance(event, StoreEnds):
-                        self._sock.sendall(self._finish(association))
-                    elif isinstance(event, Reply):
-                        self._sock.sendall(event.data)
-                    elif isinstance(event, Ended):
+                    if isinstance(event, Ended):
                         return ("released", event.reply) if event.released else ("aborted by the peer", b"")
+                    self._happened(event, association)
         except ProtocolFault as fault:
             return f"aborted: {fault}", pdu.abort(fault.reason)
-        except TimeoutError as error:
-            return f"aborted: {error}", pdu.abort(pdu.NOT_SPECIFIED)
-        except BlockingIOError:
-            return "aborted: the peer does not read our answers", b""
-        except OSError as error:
-            return f"connection lost: {error.strerror or error}", b""
-        return self._why_ended(), self._last_words()
-
-    def _why_ended(self) -> str:
+        except _LostError as lost:
+            return str(lost), pdu.abort(pdu.NOT_SPECIFIED)
         if self._slot.gives_way:
-            return "aborted: gave way to a new association of the same peer"
-        return "aborted: the server stops" if self._server.stopping else "connection closed by the peer"
+            return "aborted: gave way to a new association of the same peer", pdu.abort(pdu.NOT_SPECIFIED)
+        if self._server.stopping:
+            return "aborted: the server stops", pdu.abort(pdu.NOT_SPECIFIED)
+        return "connection closed by the peer", b""
 
-    def _last_words(self) -> bytes:
-        return pdu.abort(pdu.NOT_SPECIFIED) if self._slot.gives_way or self._server.stopping else b""
+    def discard(self) -> None:
+        """Let go of a data set that did not become whole."""
+        if self._sink is not None:
+            sink, self._sink = self._sink, None
+            sink.discard()
 
-    def _pdus(self, buffer: PduBuffer, association: Association) -> Iterator[tuple[int, memoryview]]:
-        """Whole PDUs until the connection ends; raises `TimeoutError` where the peer is too slow."""
-        sock, slot, limits = self._sock, self._slot, self._limits
-        last_pdu = time.monotonic()
-        while True:
-            slot.busy = True
-            while (received := buffer.next()) is not None:
-                yield received
-                last_pdu = time.monotonic()
-            slot.quiet_since = last_pdu
-            slot.busy = self._sink is not None or not buffer.empty
-            try:
-                count = sock.recv_into(buffer.space())
-            except BlockingIOError:
-                count = -1
-            if count > 0:
-                if _QUICKACK is not None:
-                    sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-                buffer.received(count)
-            elif count == 0:
-                return
-            waited = time.monotonic() - last_pdu
-            if buffer.empty:
-                if waited > limits.idle:
-                    raise TimeoutError(
-                        f"nothing came for {limits.idle:g} s while waiting for {association.state.value}"
-                    )
-            elif waited > limits.whole_pdu:
-                raise TimeoutError(f"a PDU took longer than {limits.whole_pdu:g} s")
+    def _happened(self, event: StoreBegins | StoreData | StoreEnds | Reply, association: Association) -> None:
+        if isinstance(event, StoreData):
+            self._data(event.data)
+        elif isinstance(event, StoreBegins):
+            self._size = 0
+            self._sink = self._server.handler.store(self._caller, event.context, event.command)
+        elif isinstance(event, StoreEnds):
+            assert self._sink is not None
+            sink, self._sink = self._sink, None
+            outcome = sink.finish()
+            self._send(association.store_reply(outcome.status, outcome.comment))
+        else:
+            self._send(event.data)
 
     def _data(self, data: memoryview) -> None:
         self._size += len(data)
@@ -145,17 +134,56 @@ class Session:
         assert self._sink is not None
         self._sink.write(data)
 
-    def _finish(self, association: Association) -> bytes:
-        assert self._sink is not None
-        sink, self._sink = self._sink, None
-        outcome = sink.finish()
-        return association.store_reply(outcome.status, outcome.comment)
+    def _pdus(self, buffer: PduBuffer, association: Association) -> Iterator[tuple[int, memoryview]]:
+        """Whole PDUs until the connection is closed or is to end; raises `_LostError` where the peer is too slow."""
+        slot, limits = self._slot, self._limits
+        idle_since = began = time.monotonic()
+        while True:
+            slot.busy = True
+            while (received := buffer.next()) is not None:
+                yield received
+                idle_since = began = time.monotonic()
+            empty = buffer.empty
+            slot.quiet_since = idle_since
+            slot.busy = self._sink is not None or not empty
+            count = self._receive(buffer)
+            now = time.monotonic()
+            if not count or (self._server.stopping and self._may_end(now - idle_since, empty)):
+                return
+            if count > 0 and empty:
+                began = now
+            elif not empty and now - began > limits.whole_pdu:
+                raise _LostError(f"aborted: a PDU took longer than {limits.whole_pdu:g} s")
+            elif empty and now - idle_since > limits.idle:
+                missing = association.state.value
+                raise _LostError(f"aborted: nothing came for {limits.idle:g} s while waiting for {missing}")
 
-    def discard(self) -> None:
-        """Let go of a data set that did not become whole."""
-        if self._sink is not None:
-            sink, self._sink = self._sink, None
-            sink.discard()
+    def _may_end(self, idle: float, empty: bool) -> bool:
+        """Whether an association may end for a stop: out of time, or silent between messages."""
+        return self._server.out_of_time or (empty and self._sink is None and idle > GIVES_WAY)
+
+    # ---- the socket ----
+
+    def _receive(self, buffer: PduBuffer) -> int:
+        """Receive once: how many bytes came, 0 at the end of the connection, -1 if none came for a while."""
+        try:
+            count = self._sock.recv_into(buffer.space())
+            if count and _QUICKACK is not None:
+                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        except BlockingIOError:
+            return -1
+        except OSError as error:
+            raise _LostError(f"connection lost: {error.strerror or error}") from None
+        buffer.received(count)
+        return count
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._sock.sendall(data)
+        except BlockingIOError:
+            raise _LostError("aborted: the peer does not read our answers") from None
+        except OSError as error:
+            raise _LostError(f"connection lost: {error.strerror or error}") from None
 
 
 def _set_blocking_with_timeout(sock: socket.socket, receive: float, send: float) -> None:
