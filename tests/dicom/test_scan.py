@@ -180,17 +180,17 @@ def test_encapsulated_pixel_data_is_passed_over(syntax: Syntax, vr: str) -> None
 def test_nesting_is_counted_and_bounded(defined: bool) -> None:
     for depth in (1, 2, 7, 64):
         look(EXPLICIT, nested(EXPLICIT, depth, defined=defined), depth=depth)
-        with pytest.raises(MalformedError, match="too deep"):
+        with pytest.raises(MalformedError, match=r"more than \d+ deep"):
             look(EXPLICIT, nested(EXPLICIT, depth + 1, defined=defined), depth=depth)
 
 
 def test_implicit_and_un_sequences_count_towards_the_nesting() -> None:
-    with pytest.raises(MalformedError, match="too deep"):
+    with pytest.raises(MalformedError, match=r"more than \d+ deep"):
         look(IMPLICIT, nested(IMPLICIT, 65, defined=False))
     unknown = head(EXPLICIT, 0x20051080, "UN", encoding.UNDEFINED)
     one = unknown + mark(IMPLICIT, encoding.ITEM, encoding.UNDEFINED) + nested(IMPLICIT, 64, defined=False)
     one += mark(IMPLICIT, encoding.ITEM_END) + mark(IMPLICIT, encoding.SEQUENCE_END)
-    with pytest.raises(MalformedError, match="too deep"):
+    with pytest.raises(MalformedError, match=r"more than \d+ deep"):
         look(EXPLICIT, one)
     look(EXPLICIT, one, depth=65)
 

@@ -43,7 +43,7 @@ def found_or_refused(data: bytes, uid: str, *, start: int = 0, depth: int = 64) 
 # ---- arbitrary bytes ----
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=250)
 @given(st.binary(max_size=300), UIDS)
 def test_any_bytes(data: bytes, uid: str) -> None:
     found_or_refused(data, uid)
@@ -71,7 +71,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=250)
 @given(st.lists(PIECES, max_size=30).map(b"".join), UIDS)
 def test_any_pile_of_tags_lengths_and_delimiters(data: bytes, uid: str) -> None:
     found_or_refused(data, uid)
@@ -81,7 +81,7 @@ REAL_LIKE = next(bulk_classic(1))
 REAL_META = decode_file_meta(REAL_LIKE)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=250)
 @given(st.lists(st.tuples(st.integers(REAL_META.data_set_at, len(REAL_LIKE) - 1), st.integers(0, 255)), max_size=8))
 def test_a_header_with_changed_bytes(changes: list[tuple[int, int]]) -> None:
     data = bytearray(REAL_LIKE)
@@ -175,28 +175,32 @@ def depth_of(syntax: Syntax, node: Node) -> int:
 
 
 @pytest.mark.parametrize("syntax", ALL, ids=["explicit", "implicit", "big"])
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(nodes=st.lists(NODES, max_size=5))
 def test_a_whole_data_set_is_accepted_up_to_the_limit_of_its_nesting(syntax: Syntax, nodes: list[Node]) -> None:
     data = b"".join(encode(syntax, node) for node in nodes)
     depth = max((depth_of(syntax, node) for node in nodes), default=0)
     assert found_or_refused(data, syntax.uid, depth=depth) is not None
     if depth:
-        with pytest.raises(MalformedError, match="too deep"):
+        with pytest.raises(MalformedError, match=r"more than \d+ deep"):
             scan(data, syntax.uid, WANTED, depth=depth - 1)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(NODES, max_size=4), SYNTAXES)
-def test_a_data_set_cut_anywhere_is_accepted_only_between_elements(nodes: list[Node], syntax: Syntax) -> None:
+def test_a_data_set_cut_anywhere_is_accepted_only_between_elements_or_after_zeros(
+    nodes: list[Node], syntax: Syntax
+) -> None:
     parts = [encode(syntax, node) for node in nodes]
     data = b"".join(parts)
     ends = {sum(map(len, parts[:count])) for count in range(len(parts) + 1)}
     for end in range(len(data) + 1):
-        assert (found_or_refused(data[:end], syntax.uid) is not None) == (end in ends)
+        last = max(place for place in ends if place <= end)
+        accepted = not any(data[last:end])  # nothing, or zeros that could as well be padding
+        assert (found_or_refused(data[:end], syntax.uid) is not None) == accepted
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(NODES, max_size=5), SYNTAXES)
 def test_what_is_found_is_the_first_of_the_top_level(nodes: list[Node], syntax: Syntax) -> None:
     found = found_or_refused(b"".join(encode(syntax, node) for node in nodes), syntax.uid)
@@ -211,7 +215,7 @@ def test_what_is_found_is_the_first_of_the_top_level(nodes: list[Node], syntax: 
 EXPLICIT_META = REAL_LIKE[: REAL_META.data_set_at]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(NODES, max_size=5))
 def test_pydicom_reads_generated_data_sets_alike(nodes: list[Node]) -> None:
     """Rising tags, each once, as pydicom keeps them."""

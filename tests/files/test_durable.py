@@ -14,7 +14,7 @@ import pytest
 from mrdock.files.durable import (
     append_line,
     blocks,
-    fsync_path,
+    make_directories,
     open_directory,
     opened,
     same_bytes,
@@ -207,11 +207,22 @@ def test_opened_descriptors_are_not_inherited(tmp_path: Path) -> None:
         assert not os.get_inheritable(descriptor)
 
 
-def test_fsync_path_syncs_the_directory(tmp_path: Path, calls: Calls) -> None:
-    fsync_path(str(tmp_path))
-    assert calls.names == ["fsync directory"]
-    with pytest.raises(FileNotFoundError):
-        fsync_path(str(tmp_path / "nothing"))
+def test_directories_are_made_durable_from_the_top_down(tmp_path: Path, calls: Calls) -> None:
+    make_directories(str(tmp_path / "one" / "two" / "three"), 0o2750)
+    assert calls.names == ["fsync directory"] * 3
+    made = [tmp_path / "one", tmp_path / "one" / "two", tmp_path / "one" / "two" / "three"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o2750}
+    make_directories(str(made[-1]), 0o700)
+    assert len(calls.names) == 3
+    assert stat.S_IMODE(made[-1].stat().st_mode) == 0o2750
+
+
+def test_a_file_where_a_directory_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="file"):
+        make_directories(str(tmp_path / "file" / "below"), 0o750)
+    with pytest.raises(FileExistsError):
+        make_directories(str(tmp_path / "file"), 0o750)
 
 
 def two_files(folder: Path, one: bytes, other: bytes) -> tuple[int, int]:

@@ -193,6 +193,20 @@ def test_a_data_set_of_no_bytes() -> None:
     assert [type(event) for event in events] == [StoreData, StoreEnds, Reply]
 
 
+def test_a_data_set_in_absurdly_small_fragments_is_cut_off() -> None:
+    asked = into(State.DATA_SET)
+    crumb, bite = pdv(3, b"ab", command=False, last=False), pdv(3, bytes(400), command=False, last=False)
+    for _ in range(10_000):
+        say(asked, crumb)
+    with pytest.raises(ProtocolFault, match="small fragments"):
+        say(asked, crumb)
+    asked = into(State.DATA_SET)
+    for _ in range(6_000):
+        say(asked, crumb)
+        say(asked, bite)
+    assert asked.state is State.DATA_SET
+
+
 @pytest.mark.parametrize("context_id", [1, 3, 5])
 def test_an_echo_is_answered_on_its_context(context_id: int) -> None:
     events = say(association(), pdv(context_id, messages.echo(9), command=True, last=True))

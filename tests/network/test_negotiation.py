@@ -302,6 +302,13 @@ def test_the_acceptance_is_read_by_pynetdicom() -> None:
     assert (ours.transfer_syntaxes, ours.longest) == ({1: EXPLICIT}, 131072)
 
 
+def test_the_acceptance_gives_the_titles_back_as_they_came() -> None:
+    """PS3.8 table 9-17: bytes 11 to 74, whatever they hold."""
+    for title in (b"SCANNER", b"\0\1\x1b[2J\xff", b"A\\B", b""):
+        data = associate(calling=title, called=title)
+        assert encode_accept(parsed(data), [], 16384)[10:74] == data[10:74]
+
+
 def test_128_results_are_encoded() -> None:
     request = proposing(*((number, MR, (EXPLICIT, IMPLICIT)) for number in range(1, 256, 2)))
     accepted, results = Acceptable([MR], TRANSFER_SYNTAXES).negotiate(request)

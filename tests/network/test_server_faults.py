@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 
 from mrdock.network import pdu
 from mrdock.network.handler import Limits, Outcome
+from mrdock.network.server import StorageServer
 
 from . import messages
 from .messages import EXPLICIT, MR, RELEASE, p_data, pdv
@@ -268,3 +271,28 @@ def test_a_status_is_answered_and_the_association_goes_on(running: Running, hand
         peer.release()
     assert handler.how_it_ended() == "released"
     handler.outcome = Outcome(0)
+
+
+def test_while_no_connection_can_be_taken_the_server_waits_and_does_not_spin(
+    handler: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of descriptors: a connection stays in the queue and its socket readable (T29)."""
+    turns: list[int] = []
+    tries: list[int] = []
+
+    class Counting(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            turns.append(0)
+            return super().select(timeout)
+
+    accept = StorageServer._accept
+
+    def exhausted(self: StorageServer) -> bool:
+        tries.append(len(turns))
+        return False if len(tries) < 5 else accept(self)
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Counting)
+    monkeypatch.setattr(StorageServer, "_accept", exhausted)
+    with serving(handler) as running:
+        lives(running)
+    assert max(later - earlier for earlier, later in pairwise(tries[:5])) < 20

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mrdock.network import pdu, server
+from mrdock.network import pdu, server, session
 from mrdock.network.handler import Limits
 
 from . import messages
@@ -124,7 +124,8 @@ def silent(running: Running, count: int) -> None:
 def test_a_silent_association_gives_way_to_a_new_one_of_its_peer(
     handler: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "GIVES_WAY", 0.0)
+    monkeypatch.setattr(session, "GIVES_WAY", 0.0)
+    monkeypatch.setattr(session, "GIVES_WAY_UNUSED", 0.0)
     with serving(handler, Limits(per_peer=2)) as running:
         with Raw(running.port) as oldest, Raw(running.port) as younger:
             oldest.associate()
@@ -148,7 +149,8 @@ def test_an_association_that_was_heard_lately_does_not_give_way(handler: Memory)
 
 
 def test_no_association_of_another_peer_gives_way(handler: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "GIVES_WAY", 0.0)
+    monkeypatch.setattr(session, "GIVES_WAY", 0.0)
+    monkeypatch.setattr(session, "GIVES_WAY_UNUSED", 0.0)
     with serving(handler, Limits(associations=1)) as running, Raw(running.port) as first:
         first.associate()
         silent(running, 1)
@@ -177,6 +179,19 @@ def test_more_half_open_connections_than_are_kept(handler: Memory, monkeypatch: 
         assert connections[0].hear() == (0, b"")
         for connection in connections:
             connection.sock.close()
+
+
+def test_half_requests_that_fill_the_memory_end_together(handler: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is dropped to make room must not be asked to leave once more when its time is over."""
+    monkeypatch.setattr(server, "_MOST_PENDING_BYTES", 2000)
+    with serving(handler, SHORT) as running:
+        connections = [Raw(running.port) for _ in range(20)]
+        for connection in connections:
+            connection.say(messages.pdu(1, bytes(500), 10_000))
+        for connection in connections:
+            assert [kind for kind, _ in connection.hear_all()] in ([], [pdu.ABORT])
+            connection.sock.close()
+        lives(running)
 
 
 def test_the_end_of_an_association_frees_its_place_however_it_ends(handler: Memory) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mrdock.network import pdu, server, session
+from mrdock.network import pdu, session
 
 from . import messages
 from .messages import p_data, pdv
@@ -89,9 +89,8 @@ def test_a_peer_that_goes_on_sending_does_not_hold_the_end_up(handler: Memory) -
 def test_an_association_that_says_nothing_gives_way_to_the_end(
     handler: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `GIVES_WAY` says: after so many seconds without a word an association holds no stop up."""
-    monkeypatch.setattr(server, "GIVES_WAY", 0.0)
-    monkeypatch.setattr(session, "GIVES_WAY", 0.0)
+    """After so many seconds without a word an association holds no stop up."""
+    monkeypatch.setattr(session, "_ENDS", 0.0)
     with serving(handler) as running, Raw(running.port) as peer:
         peer.associate()
         peer.echo()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
@@ -19,15 +18,17 @@ def command(file: str | None, force: bool) -> None:
 
     FILE is ~/.config/mrdock/dock.toml unless given; - writes to standard output.
     """
-    from mrdock.dock.settings import search_path
+    from mrdock.dock.settings import home, search_path
     from mrdock.dock.template import template
 
     text = template()
     if file == "-":
         click.echo(text, nl=False)
         return
-    path = search_path()[0] if file is None else Path(file).expanduser()
-    if path.exists() and not force:
+    path = search_path()[0] if file is None else home(file)
+    if path.is_dir() or not path.name:
+        fail("mrdock init", f"{file or '.'}: a directory, not a file", USAGE)
+    if os.path.lexists(path) and not force:
         fail("mrdock init", f"{path}: exists already; --force replaces it", USAGE)
     path.parent.mkdir(parents=True, exist_ok=True)
     from mrdock.files.durable import opened, write_whole

@@ -30,7 +30,7 @@ def command(study: str, path: str | None, config: str | None, store: str | None)
     from mrdock.commands.opening import opened_store
     from mrdock.dock import clock, queries, routing
     from mrdock.dock.destination import RouteTrouble, resolve
-    from mrdock.dock.states import State
+    from mrdock.dock.logs import printable
 
     with opened_store(config, store) as dock:
         row = queries.find_study(dock.index, study)
@@ -39,9 +39,8 @@ def command(study: str, path: str | None, config: str | None, store: str | None)
                 path = resolve(path, dock.settings.route, dock.store.root).path
             except RouteTrouble as trouble:
                 meant = f"; perhaps {trouble.suggestion} was meant" if trouble.suggestion else ""
-                fail("mrdock route", f"{path}: {trouble.reason}{meant}", FAILED if trouble.passing else USAGE)
-        if row.state is State.RECEIVING and queries.is_fed(dock.index, row.uid):
-            click.echo(f"{row.directory} is being received; it will be copied when it is complete.", err=True)
+                said = printable(f"{path}: {trouble.reason}{meant}")
+                fail("mrdock route", said, FAILED if trouble.passing else USAGE)
         routing.ask(dock.index, dock.store, row, path, clock.now())
         _finish(dock, row.uid)
         sys.exit(_tell(dock, row.uid))
@@ -49,25 +48,32 @@ def command(study: str, path: str | None, config: str | None, store: str | None)
 
 def _finish(dock: Opened, study: str) -> None:
     """Do what was asked for, or wait until the running dock has done it."""
+    from mrdock.dock import clock, queries
+    from mrdock.dock.states import DUE
+
+    deadline = time.monotonic() + _PATIENCE
+    while not _done_here(dock, study) and time.monotonic() < deadline:
+        row = queries.study(dock.index, study)
+        if row is None or row.state not in DUE or (row.next_try > clock.now().wall and row.copying is None):
+            return
+        time.sleep(0.2)
+
+
+def _done_here(dock: Opened, study: str) -> bool:
+    """Do what is due, if nobody else uses the store (or, on a shared index, has the study); whether nobody does."""
     from mrdock.dock import clock, queries, routing
     from mrdock.dock.states import DUE
     from mrdock.dock.store import exclusive
     from mrdock.errors import BusyError
 
     try:
-        with exclusive(dock.store, "mrdock route", patience=0):
+        with exclusive(dock.store, "mrdock route", patience=0), dock.index.claim(study) as mine:
             row = queries.study(dock.index, study)
-            if row is not None and row.state in DUE:
+            if mine and row is not None and row.state in DUE:
                 routing.route_study(dock.store, dock.index, dock.settings, row, clock.now())
-            return
+            return mine
     except BusyError:
-        pass
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        row = queries.study(dock.index, study)
-        if row is None or row.state not in DUE or (row.next_try > clock.now().wall and row.copying is None):
-            return
-        time.sleep(0.2)
+        return False
 
 
 def _tell(dock: Opened, study: str) -> int:
@@ -76,6 +82,7 @@ def _tell(dock: Opened, study: str) -> int:
     from mrdock.dock.queries import NO_COUNT
     from mrdock.dock.states import State
     from mrdock.dock.status import in_words
+    from mrdock.dock.store import holder
 
     row = queries.study(dock.index, study)
     if row is None:
@@ -84,4 +91,9 @@ def _tell(dock: Opened, study: str) -> int:
     count = queries.counts(dock.index, study).get(study, NO_COUNT)
     text = in_words(row, queries.routes_of(dock.index, study), count, clock.now())
     click.echo(printable(f"{row.directory}: {text}"))
-    return DONE if row.state in (State.ROUTED, State.RECEIVING) else FAILED
+    if row.state is State.RECEIVING:
+        runs = "listeners" in holder(dock.store)
+        ends = "it will be copied when it is complete" if runs else "no dock is running to finish that: mrdock serve"
+        click.echo(f"{row.directory} is being received; {ends}.", err=True)
+        return DONE if runs else FAILED
+    return DONE if row.state is State.ROUTED else FAILED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -29,11 +30,12 @@ def command(config: str | None, store: str | None, log_json: bool, quiet: bool, 
     """
     from mrdock.dock import logs, settings
 
+    _open_standard_descriptors()
     chosen = settings.load(config, store)
     level = "debug" if verbose else chosen.log.level
     logs.start(level, chosen.log.file, as_json=log_json or chosen.log.json)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        click.echo(
+        say(
             "mrdock serve: running as root: it works, but a user of its own is better, since a fault in a program that "
             "the network talks to should not have the whole machine in its hands",
             err=True,
@@ -44,7 +46,7 @@ def command(config: str | None, store: str | None, log_json: bool, quiet: bool, 
     sys.exit(code)
 
 
-def _say(chosen: Settings, report: Report) -> None:
+def _say(chosen: Settings, report: Report | None) -> None:
     """In plain words: what is listened to, where files go, where they may be copied."""
     from mrdock.dock.words import counted
 
@@ -62,8 +64,8 @@ def _say(chosen: Settings, report: Report) -> None:
         lines.append("Accepting from anyone who can reach these ports.")
     else:
         lines.append("Accepting from programs on this machine only.")
-    there, days = counted(report.studies, "study"), f"{chosen.retention.days:g} days"
-    lines.append(f"Keeping images in {chosen.root} ({there} there), for {days}.")
+    there = f" ({counted(report.studies, 'study')} there)" if report is not None else ""
+    lines.append(f"Keeping images in {chosen.root}{there}, for {chosen.retention.days:g} days.")
     roots = ", ".join(str(root) for root in chosen.route.roots)
     where = f"below {roots}" if roots else 'nowhere: no directory is allowed yet ([route] roots = ["/data"] allows one)'
     lines.append(f"Copying where the header says ({chosen.route.tag}/path): {where}.")
@@ -71,5 +73,20 @@ def _say(chosen: Settings, report: Report) -> None:
         lines.append("No settings file: these are the defaults; mrdock init writes a file to change them.")
     else:
         lines.append(f"Settings from {chosen.source}.")
-    click.echo("\n".join(lines))
-    sys.stdout.flush()
+    say("\n".join(lines))
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print, if there is somebody to read it: a dock runs without."""
+    with suppress(OSError, ValueError, AttributeError):
+        click.echo(text, err=err)
+        (sys.stderr if err else sys.stdout).flush()
+
+
+def _open_standard_descriptors() -> None:
+    """Where standard input, output or error is closed, the next file or socket would take its number, and our words."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

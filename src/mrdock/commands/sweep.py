@@ -17,16 +17,20 @@ def command(dry_run: bool, config: str | None, store: str | None) -> None:
     Run by hand it also confirms that the clock is right, after a jump of the clock had stopped the nightly sweep.
     """
     from mrdock.commands.opening import opened_store
-    from mrdock.dock import clock, keeper, queries, retention
+    from mrdock.dock import clock, keeper, quarantine, queries, retention
 
     with opened_store(config, store) as dock:
         now = clock.now()
         days = dock.settings.retention.days
         if dry_run:
-            found = retention.plan(queries.all_studies(dock.index), now.wall, dock.settings.retention)
+            studies = queries.all_studies(dock.index)
+            found = retention.plan(studies, now.wall, dock.settings.retention)
             for expiry in found:
                 click.echo(f"{'would go' if expiry.goes else 'stays'}: {expiry.study.directory}: {expiry.why}")
-            if not found:
+            refused = quarantine.old(dock.store, now.wall - days * retention.DAY)
+            for name in refused:
+                click.echo(f"would go: quarantine/{name}")
+            if not found and not refused:
                 click.echo(f"Nothing is older than {days:g} days.")
             return
         keeper.check_clock(dock.index, now)

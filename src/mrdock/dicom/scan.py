@@ -1,14 +1,17 @@
 """One pass over the top level of a data set: is it whole, and what do the wanted elements say?
 
 The scan follows every length to the end of the data set (PS3.5 section 7), through nested sequences too, and copies
-nothing but the wanted values. It reads no pixel data. What it accepts is a data set whose elements, items and fragments
-end exactly where the bytes end. Recursion is bounded by the nesting limit, which is checked before each step down.
+nothing but the wanted values. It reads no pixel data. What it accepts is a data set whose elements and fragments end
+where the bytes end; as DCMTK does, it forgives what real scanners write beside the standard: zeros after the last
+element, VRs that are none, delimiters too many, and whatever stands inside a sequence that says how long it is.
+Recursion is bounded by the nesting limit, which is checked before each step down and never forgiven.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from mmap import mmap
 from typing import Final, NamedTuple
@@ -30,18 +33,21 @@ EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 UNDEFINED: Final = 0xFFFFFFFF
 PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
-# PS3.5 table 7.1-1: the first have a 32-bit length, the others of table 6.2-1 have 16 bits. A VR that the standard
-# has not defined yet is to be read with a 32-bit length.
+# PS3.5 table 7.1-1: the first have a 32-bit length, the others of table 6.2-1 have 16 bits. For the rest see
+# `_has_long_length`.
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SHORT = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS"}
     | {b"ST", b"TM", b"UI", b"UL", b"US"}
 )
+_KNOWN = (_LONG | _SHORT) - {b"UN"}
 _FRAGMENTED = frozenset({b"OB", b"OW"})
+
+_LONGEST_CREATOR: Final = 64  # LO, PS3.5 table 6.2-1
 
 
 class Value(NamedTuple):
-    """The bytes of one element as they stand in the data set, and its VR (the dictionary's where it is implicit)."""
+    """The bytes of one element as they stand in the data set, and its VR (the wanted one's where it says none)."""
 
     vr: str
     raw: bytes
@@ -56,7 +62,7 @@ class Found:
 
 
 class Wanted:
-    """The elements a scan is to bring, each with the VR it has where the data set does not say (implicit VR, UN)."""
+    """The elements a scan is to bring, each with the VR it has where the data set says none (implicit VR, UN, ??)."""
 
     __slots__ = ("_active", "creators", "longest", "vrs")
 
@@ -103,6 +109,10 @@ def _word(tag: int, big_endian: bool) -> int:
     return tag if big_endian else (tag & 0xFFFF) << 16 | tag >> 16
 
 
+class _TooDeepError(Exception):
+    """Sequences are nested beyond the limit: what a defined length forgives does not include this."""
+
+
 _ITEMS = {big: (_word(0xFFFEE000, big), _word(0xFFFEE00D, big), _word(0xFFFEE0DD, big)) for big in (False, True)}
 
 
@@ -110,8 +120,8 @@ def scan(data: Buffer, transfer_syntax: str, wanted: Wanted, *, start: int = 0, 
     """Walk the data set ``data[start:]`` to its end and return the wanted elements of its top level.
 
     Of an element that stands there twice the first counts. Deflated data sets are to be inflated before.
-    Raises `MalformedError` where a length leads out of the data set, a sequence does not end or holds what it may
-    not, nesting is deeper than ``depth``, or the data set begins with group 0000 or 0002.
+    Raises `MalformedError` where a length leads out of the data set, a value of undefined length does not end or
+    holds what it may not, nesting is deeper than ``depth``, or the data set begins with group 0000, 0002 or FFFE.
     """
     layout = _EXPLICIT_LE
     if transfer_syntax == IMPLICIT_LITTLE:
@@ -120,8 +130,38 @@ def scan(data: Buffer, transfer_syntax: str, wanted: Wanted, *, start: int = 0, 
         layout = _EXPLICIT_BE
     try:
         return Found(_top_level(data, start, len(data), layout, wanted, depth), layout.big_endian)
+    except _TooDeepError:
+        raise MalformedError(f"sequences are nested more than {depth} deep") from None
     except struct.error:
         raise MalformedError("the data set ends in the middle of an element") from None
+
+
+def first_values(data: Buffer, transfer_syntax: str, tags: Collection[int], *, start: int = 0) -> dict[int, bytes]:
+    """The values of some of a data set's first elements, without walking it: what stands before the last of ``tags``.
+
+    For a file's own SOP Class and Instance UID (0008,0016) and (0008,0018), which stand at its very beginning. Stops
+    without complaint where it cannot go on: what is missing then is not in the result.
+    """
+    layout = {IMPLICIT_LITTLE: _IMPLICIT_LE, EXPLICIT_BIG: _EXPLICIT_BE}.get(transfer_syntax, _EXPLICIT_LE)
+    found: dict[int, bytes] = {}
+    pos, last = start, max(tags)
+    try:
+        while len(found) < len(tags):
+            word, *_, length = layout.element.unpack_from(data, pos)
+            vr = bytes(data[pos + 4 : pos + 6]) if layout.explicit else b""
+            pos += 8
+            if layout.explicit and vr not in _SHORT:
+                (length,) = layout.length.unpack_from(data, pos)
+                pos += 4
+            tag = _tag(word, layout)
+            if tag > last or length == UNDEFINED:
+                break
+            if tag in tags:
+                found[tag] = bytes(data[pos : pos + min(length, 256)])
+            pos += length
+    except struct.error:
+        pass
+    return found
 
 
 def _top_level(data: Buffer, pos: int, end: int, layout: _Layout, wanted: Wanted, depth: int) -> dict[Key, Value]:
@@ -130,15 +170,18 @@ def _top_level(data: Buffer, pos: int, end: int, layout: _Layout, wanted: Wanted
     active = wanted.active(big_endian)
     element_at, length_at, short, long_ = element.unpack_from, length_of.unpack_from, _SHORT, _LONG
     vr = b""
-    if pos < end and (_tag(element_at(data, pos)[0], layout) >> 16) < 4:
-        raise MalformedError("the data set begins with elements of group 0000 or 0002")
-    while pos < end:
+    last = end - 8  # where an element can begin at the latest
+    if pos <= last:
+        group = _tag(element_at(data, pos)[0], layout) >> 16
+        if group < 4:
+            raise MalformedError("the data set begins with elements of group 0000 or 0002")
+        if group == 0xFFFE:
+            raise MalformedError("the data set begins with an item or a delimiter")
+    while pos <= last:
         if explicit:
             word, vr, length = element_at(data, pos)
             pos += 8
-            if vr not in short:
-                if vr not in long_:
-                    _check_vr(vr, word, layout)
+            if vr not in short and (vr in long_ or _has_long_length(vr, length, word, layout)):
                 (length,) = length_at(data, pos)
                 pos += 4
                 if length == UNDEFINED or vr == b"SQ":
@@ -157,6 +200,8 @@ def _top_level(data: Buffer, pos: int, end: int, layout: _Layout, wanted: Wanted
         raise MalformedError(
             f"{_name(word, layout)} is cut short: {length} bytes announced, {length - (pos - end)} there"
         )
+    if any(data[pos:end]):  # zeros may follow; eight of them have been read as an element without a value
+        raise MalformedError("the data set ends in the middle of an element")
     return values
 
 
@@ -173,24 +218,30 @@ def _keep(
 ) -> None:
     """Take a wanted value, or learn from a private creator where its wanted elements will stand."""
     key, tag = active[word], _tag(word, layout)
-    if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF:
+    if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF and length <= _LONGEST_CREATOR:
         creator = bytes(data[pos : pos + length]).rstrip(b" \0")
         for low, private in wanted.creators.get((tag >> 16, creator), ()):
             active.setdefault(_word(tag & 0xFFFF0000 | (tag & 0xFF) << 8 | low, layout.big_endian), private)
     if key is not None and key not in values:
-        said = vr.decode("ascii") if vr and vr != b"UN" else wanted.vrs[key]
+        said = vr.decode("ascii") if vr in _KNOWN else wanted.vrs[key]
         values[key] = Value(said, bytes(data[pos : pos + min(length, wanted.longest)]))
 
 
 def _nested(data: Buffer, pos: int, length: int, limit: int, layout: _Layout, vr: bytes, word: int, depth: int) -> int:
-    """Walk the value at ``pos`` that is a sequence or has an undefined length; return where it ends."""
+    """Walk the value at ``pos`` that is a sequence or has an undefined length; return where it ends.
+
+    An empty delimiter that stands where an element should is passed over.
+    """
     tag = _tag(word, layout)
     if tag >> 16 == 0xFFFE:
-        raise MalformedError(f"{_name(word, layout)} stands where an element should")
+        _check_stray(word, length, layout)
+        return pos
     if length != UNDEFINED:
         if length > limit - pos:
             raise MalformedError(f"{_name(word, layout)} is cut short: {length} bytes announced, {limit - pos} there")
-        return _sequence(data, pos, pos + length, pos + length, layout, depth)
+        with suppress(MalformedError, struct.error):  # its length says where it ends, whatever it holds
+            _sequence(data, pos, pos + length, pos + length, layout, depth)
+        return pos + length
     if vr in _FRAGMENTED or tag in PIXEL_DATA:
         return _fragments(data, pos, limit, layout)
     if vr == b"UN":  # PS3.5 section 6.2.2, note 4: a sequence in implicit VR
@@ -217,11 +268,11 @@ def _fragments(data: Buffer, pos: int, limit: int, layout: _Layout) -> int:
 def _sequence(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layout, depth: int) -> int:
     """Walk a sequence from its first item; return where it ends.
 
-    ``end`` is where it must end (None: at its delimiter), ``limit`` where the bytes around it end.
+    ``end`` is where it says it ends (None: at its delimiter), ``limit`` where the bytes around it end.
     """
     if depth <= 0:
-        raise MalformedError("sequences are nested too deep")
-    item, _, sequence_end = _ITEMS[layout.big_endian]
+        raise _TooDeepError
+    item, item_end, sequence_end = _ITEMS[layout.big_endian]
     item_at = layout.item.unpack_from
     while pos < limit:
         word, length = item_at(data, pos)
@@ -229,6 +280,8 @@ def _sequence(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layo
         if word == sequence_end and end is None:
             return pos
         if word != item:
+            if word in (item_end, sequence_end) and length == 0:  # after an item, a sequence of defined length
+                continue
             raise MalformedError(f"{_name(word, layout)} stands where an item should")
         if length == UNDEFINED:
             pos = _item(data, pos, None, limit, layout, depth)
@@ -238,8 +291,6 @@ def _sequence(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layo
             pos = _item(data, pos, pos + length, pos + length, layout, depth)
     if end is None:
         raise MalformedError("a sequence never ends")
-    if pos > limit:
-        raise MalformedError("a sequence is longer than what holds it")
     return pos
 
 
@@ -256,13 +307,12 @@ def _item(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layout, 
             if vr not in short:
                 if word == item_end and end is None:
                     return pos
-                if vr not in long_:
-                    _check_vr(vr, word, layout)
-                (length,) = length_at(data, pos)
-                pos += 4
-                if length == UNDEFINED or vr == b"SQ":
-                    pos = _nested(data, pos, length, limit, layout, vr, word, depth - 1)
-                    continue
+                if vr in long_ or _has_long_length(vr, length, word, layout):
+                    (length,) = length_at(data, pos)
+                    pos += 4
+                    if length == UNDEFINED or vr == b"SQ":
+                        pos = _nested(data, pos, length, limit, layout, vr, word, depth - 1)
+                        continue
         else:
             word, length = element_at(data, pos)
             pos += 8
@@ -288,6 +338,19 @@ def _name(word: int, layout: _Layout) -> str:
     return f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
 
 
-def _check_vr(vr: bytes, word: int, layout: _Layout) -> None:
-    if not (vr.isalpha() and vr.isupper()):
-        raise MalformedError(f"{_name(word, layout)} has no value representation")
+def _has_long_length(vr: bytes, length: int, word: int, layout: _Layout) -> bool:
+    """Whether an element with a VR that this standard does not know has a 32-bit length.
+
+    Two capitals are a VR of the future, which has (PS3.5 section 7.1.2). Anything else ('??', blanks, zeros) comes from
+    writers that have 16 bits for all; DCMTK reads it so. Items and delimiters have no VR: ``length`` is half of theirs.
+    """
+    if _tag(word, layout) >> 16 == 0xFFFE:
+        _check_stray(word, length if vr == b"\0\0" else UNDEFINED, layout)
+        return False
+    return vr.isalpha() and vr.isupper()
+
+
+def _check_stray(word: int, length: int, layout: _Layout) -> None:
+    """Refuse an item, or what else of group FFFE is no empty delimiter, among elements."""
+    if length or word not in _ITEMS[layout.big_endian][1:]:
+        raise MalformedError(f"{_name(word, layout)} stands where an element should")

@@ -5,11 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from mrdock.dock.destination import inherit_group
 from mrdock.dock.images import image_digest, same_image
 from mrdock.files.durable import blocks, opened, rename_new, same_bytes, write_all
+
+
+class SourceGoneError(FileNotFoundError):
+    """The image is no longer in the store; a `FileNotFoundError` of any other kind is about the destination."""
 
 
 def part_name(name: str, owner: str) -> str:
@@ -21,15 +27,15 @@ def copy_image(name: str, *, source_dir: int, target_dir: int, owner: str, mode:
     """Copy a file durably, save for the directory's own entry, which the caller syncs once for many.
 
     Returns the name it has there. The same image under the name already is as good as copied; anything else is left
-    alone and the file gets a name beside it. Raises `FileNotFoundError` where the source is gone, `RouteTrouble` and
-    `OSError`.
+    alone and the file gets a name beside it. Raises `SourceGoneError`, `RouteTrouble` and `OSError`.
     """
-    with opened(name, os.O_RDONLY | os.O_NOFOLLOW, directory=source_dir) as source:
+    part = part_name(name, owner)
+    with _source(name, source_dir) as source:
         if _same(name, source, target_dir):
+            with suppress(OSError):  # what a crash between the two steps of `rename_new` left
+                os.unlink(part, dir_fd=target_dir)
             return name
-        part = part_name(name, owner)
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        target = os.open(part, flags, 0o600, dir_fd=target_dir)
+        target = _create(part, target_dir)
         try:
             try:
                 for block in blocks(source):
@@ -49,6 +55,28 @@ def copy_image(name: str, *, source_dir: int, target_dir: int, owner: str, mode:
             raise
 
 
+@contextmanager
+def _source(name: str, directory: int) -> Iterator[int]:
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    except FileNotFoundError as error:
+        raise SourceGoneError(error.errno, error.strerror, name) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _create(part: str, directory: int) -> int:
+    """A new file. What has its name is removed, not written to: it may be anybody's, and linked to anything."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(part, flags, 0o600, dir_fd=directory)
+    except FileExistsError:
+        os.unlink(part, dir_fd=directory)
+        return os.open(part, flags, 0o600, dir_fd=directory)
+
+
 def _settle(name: str, part: str, source: int, target_dir: int) -> str:
     """Give the copy its name, or one beside it where that is taken by something else."""
     for beside in (False, True):
@@ -65,9 +93,15 @@ def _settle(name: str, part: str, source: int, target_dir: int) -> str:
 
 
 def _same(name: str, source: int, target_dir: int) -> bool:
-    """Whether the name is there already with the same image; a link or anything but a file is something else."""
+    """Whether the name is there already with the same image.
+
+    A link, anything but a file and a file that may not be read are something else. Raises `OSError`: a destination
+    that cannot be read now may well have it.
+    """
     try:
+        if not stat.S_ISREG(os.stat(name, dir_fd=target_dir, follow_symlinks=False).st_mode):
+            return False
         with opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, directory=target_dir) as other:
             return same_image(source, other)
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         return False

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import errno
+import hashlib
 import os
+import stat
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mrdock.dock.settings import RouteSettings
-from mrdock.files.durable import open_directory
+from mrdock.files.durable import open_directory, opened, rename_new
 
 PASSING: Final = frozenset(
     {
@@ -20,11 +23,17 @@ PASSING: Final = frozenset(
         errno.EDQUOT,
         errno.EROFS,
         errno.EIO,
+        errno.EREMOTEIO,
         errno.ESTALE,
+        errno.EBUSY,
         errno.ENOTCONN,
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
         errno.ETIMEDOUT,
         errno.EHOSTDOWN,
         errno.EHOSTUNREACH,
+        errno.ENETDOWN,
         errno.ENETUNREACH,
         errno.ENODEV,
         errno.ENXIO,
@@ -36,6 +45,15 @@ PASSING: Final = frozenset(
     }
 )
 """Errors that pass: full, not mounted, not reachable. Others wait for a person."""
+
+_MISLED: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""Errors of a path that leads to no directory: another one was perhaps meant."""
+
+_NO_TEXT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories that no path should hold: controls, surrogates (bytes that are no text), ends of lines."""
+
+_SIMILAR: Final = 0.75
+_ON_THE_WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class RouteTrouble(Exception):
@@ -68,7 +86,7 @@ def check_text(path: str) -> str:
     """A path as the header wrote it, made canonical without looking at the disk. Raises `RouteTrouble`."""
     if not path.startswith("/"):
         raise RouteTrouble("the path is not absolute" if path else "no path follows the route tag")
-    if any(char < " " or char in "\x7f\ufffd" for char in path):
+    if any(char == "\ufffd" or unicodedata.category(char) in _NO_TEXT for char in path):
         raise RouteTrouble("the path holds characters that no path should")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
@@ -83,17 +101,17 @@ def resolve(path: str, settings: RouteSettings, store: Path) -> Destination:
     path = check_text(path)
     if not settings.roots:
         raise RouteTrouble("copying is off: no directory is allowed in the settings ([route] roots)")
-    for mount in settings.mount_points:
-        if is_below(path, str(mount)) and not os.path.ismount(mount):
-            raise RouteTrouble(f"{mount} is not mounted", passing=True)
     try:
+        _check_there(path, settings)
         real, make = _existing(path, settings)
     except OSError as error:
-        raise trouble_of(error) from error
+        meant = nearest(path, settings.roots) if error.errno in _MISLED else ""
+        raise trouble_of(error, suggestion=meant) from error
     roots = [os.path.realpath(root) for root in settings.roots]
     root = next((root for root in roots if is_below(real, root)), None)
     if root is None:
-        raise RouteTrouble("the path is not below one of the allowed directories ([route] roots)")
+        reason = "the path is not below one of the allowed directories ([route] roots)"
+        raise RouteTrouble(reason, suggestion=_in_similar_root(path, settings.roots))
     if is_below(real, os.path.realpath(store)):
         raise RouteTrouble("the path leads into the store itself")
     return Destination(root, real, make)
@@ -104,20 +122,48 @@ def is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _existing(path: str, settings: RouteSettings) -> tuple[str, bool]:
-    """The path with its links resolved, and whether its last part is still to be made."""
-    if os.path.lexists(path):
-        if not os.path.isdir(path):
-            os.stat(path)  # a broken link or an unreachable directory says so itself
-            raise RouteTrouble("the path is not a directory", suggestion=os.path.dirname(path))
-        return os.path.realpath(path), False
-    parent = os.path.dirname(path)
-    if os.path.isdir(parent):
-        return os.path.join(os.path.realpath(parent), os.path.basename(path)), True
+def _leads_below(path: str, directory: Path) -> bool:
+    """Whether ``path`` lies below ``directory`` as it is written or with the links of both resolved."""
+    return is_below(path, str(directory)) or is_below(os.path.realpath(path), os.path.realpath(directory))
+
+
+def _check_there(path: str, settings: RouteSettings) -> None:
+    """Raise trouble that passes where a mount point or root above ``path`` is missing. Raises `OSError` too."""
+    for mount in settings.mount_points:
+        if _leads_below(path, mount) and not os.path.ismount(os.path.realpath(mount)):
+            raise RouteTrouble(f"{mount} is not mounted", passing=True)
     for root in settings.roots:
-        if is_below(path, str(root)) and not os.path.isdir(root):
-            raise RouteTrouble(f"{root} is not there; is it mounted?", passing=True)
-    raise RouteTrouble("neither the path nor its parent exists", suggestion=nearest(path, settings.roots))
+        if _leads_below(path, root):
+            try:
+                os.stat(root)
+            except FileNotFoundError:
+                raise RouteTrouble(f"{root} is not there; is it mounted?", passing=True) from None
+
+
+def _existing(path: str, settings: RouteSettings) -> tuple[str, bool]:
+    """The path with its links resolved, and whether its last part is still to be made. Raises `OSError` too."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        if _is_link(path):
+            raise
+    else:
+        if not stat.S_ISDIR(status.st_mode):
+            raise RouteTrouble("the path is not a directory", suggestion=nearest(path, settings.roots))
+        return os.path.realpath(path, strict=True), False
+    parent, name = os.path.split(path)
+    try:
+        return os.path.join(os.path.realpath(parent, strict=True), name), True
+    except FileNotFoundError:
+        meant = nearest(path, settings.roots)
+        raise RouteTrouble("neither the path nor its parent exists", suggestion=meant) from None
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def nearest(path: str, roots: Sequence[Path]) -> str:
@@ -131,68 +177,120 @@ def nearest(path: str, roots: Sequence[Path]) -> str:
         if not os.path.isdir(os.path.join(here, part)):
             with suppress(OSError), os.scandir(here) as entries:
                 names = [entry.name for entry in entries if entry.is_dir()]
-            close = difflib.get_close_matches(part, names, 1, cutoff=0.75)
+            close = difflib.get_close_matches(part, names, 1, cutoff=_SIMILAR)
             if not close:
                 break
             part = close[0]  # noqa: PLW2901 - the name that was meant
         here = os.path.join(here, part)
-    return here if any(is_below(here, str(root)) for root in roots) else ""
+    real = os.path.realpath(here)
+    return here if any(is_below(real, os.path.realpath(root)) for root in roots) else ""
 
 
-def trouble_of(error: OSError) -> RouteTrouble:
-    """An error of the file system as routing trouble."""
+def _in_similar_root(path: str, roots: Sequence[Path]) -> str:
+    """What `nearest` finds where the path's beginning is read as the root that is written nearly like it."""
+    parts = path.split("/")
+    for root in roots:
+        wanted = str(root).split("/")
+        head, rest = parts[: len(wanted)], parts[len(wanted) :]
+        if len(head) == len(wanted) and all(
+            difflib.get_close_matches(said, [meant], 1, cutoff=_SIMILAR)
+            for said, meant in zip(head, wanted, strict=True)
+        ):
+            return nearest("/".join([*wanted, *rest]), [root])
+    return ""
+
+
+def trouble_of(error: OSError, *, meanwhile: bool = False, suggestion: str = "") -> RouteTrouble:
+    """An error of the file system as routing trouble.
+
+    ``meanwhile``: the destination was in order a moment ago; if it is gone now, that is looked at anew later.
+    """
     reason = error.strerror or str(error)
-    return RouteTrouble(f"{reason[:1].lower()}{reason[1:]}", passing=error.errno in PASSING)
+    passing = error.errno in PASSING or (meanwhile and error.errno == errno.ENOENT)
+    return RouteTrouble(f"{reason[:1].lower()}{reason[1:]}", passing=passing, suggestion=suggestion)
 
 
-def open_destination(destination: Destination, settings: RouteSettings) -> int:
+def open_destination(destination: Destination, settings: RouteSettings, owner: str = "") -> int:
     """A descriptor of the destination, made if need be, reached from its root without following any link.
 
-    Raises `RouteTrouble`.
+    ``owner`` is what is copied: a name for the unfinished directory that no other job uses. Raises `RouteTrouble`.
     """
     parts = [part for part in destination.path[len(destination.root) :].split("/") if part]
     here = -1
     try:
-        here = open_directory(destination.root)
+        here = os.open(destination.root, _ON_THE_WAY)
         for number, part in enumerate(parts):
             if destination.make and number == len(parts) - 1:
-                _make(part, here, settings)
-            below = open_directory(part, directory=here)
+                _make(part, here, settings, owner)
+            below = os.open(part, _ON_THE_WAY, dir_fd=here)
             os.close(here)
             here = below
         _check_writable(here)
-    except BaseException as error:
+        return _readable(here)
+    except OSError as error:
+        raise trouble_of(error, meanwhile=True) from error
+    finally:
         if here >= 0:
             os.close(here)
-        if isinstance(error, OSError):
-            raise trouble_of(error) from error
-        raise
-    return here
 
 
 def _check_writable(directory: int) -> None:
+    read_only = os.fstatvfs(directory).f_flag & os.ST_RDONLY
+    if read_only:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     if not os.access(f"/proc/self/fd/{directory}", os.W_OK | os.X_OK):
         raise RouteTrouble("the directory cannot be written to by the dock's user")
 
 
-def _make(name: str, directory: int, settings: RouteSettings) -> None:
+def _readable(directory: int) -> int:
+    """A descriptor that can be synced of a directory that was only passed so far."""
+    try:
+        return open_directory(".", directory=directory)
+    except PermissionError:
+        raise RouteTrouble("the directory cannot be read by the dock's user (needed to make copies durable)") from None
+
+
+def _make(name: str, directory: int, settings: RouteSettings, owner: str) -> None:
+    """Make a directory, which has its mode and group from the moment it has its name."""
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return
+    above = _readable(directory)
+    beside = f".{hashlib.sha256(os.fsencode(f'{owner}/{name}')).hexdigest()[:16]}.part"
+    try:
+        _mkdir_anew(beside, above)
+        try:
+            with opened(beside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, directory=above) as made:
+                inherit_group(made, above)
+                os.fchmod(made, settings.directory_mode)
+                os.fsync(made)
+            _rename_directory(beside, name, above)
+        except BaseException:
+            with suppress(OSError):
+                os.rmdir(beside, dir_fd=above)
+            raise
+        os.fsync(above)
+    finally:
+        os.close(above)
+
+
+def _mkdir_anew(name: str, directory: int) -> None:
+    """Make a directory in the place of one that a crash left."""
     try:
         os.mkdir(name, 0o700, dir_fd=directory)
     except FileExistsError:
-        return
+        os.rmdir(name, dir_fd=directory)
+        os.mkdir(name, 0o700, dir_fd=directory)
+
+
+def _rename_directory(source: str, target: str, directory: int) -> None:
+    """Give the new directory its name, unless another one has got it meanwhile."""
     try:
-        made = open_directory(name, directory=directory)
-        try:
-            inherit_group(made, directory)
-            os.fchmod(made, settings.directory_mode)
-            os.fsync(made)
-        finally:
-            os.close(made)
-    except BaseException:
-        with suppress(OSError):
-            os.rmdir(name, dir_fd=directory)
-        raise
-    os.fsync(directory)
+        rename_new(source, target, source_dir=directory, target_dir=directory)
+    except FileExistsError:
+        os.rmdir(source, dir_fd=directory)
+    except NotADirectoryError:  # no exclusive rename of directories here (NFS); this replaces an empty one at most
+        os.rename(source, target, src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def inherit_group(descriptor: int, directory: int) -> None:

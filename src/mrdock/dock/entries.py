@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import NoneType
+from typing import Any, Final, TypeVar
 
 from mrdock.dock.states import State
 
@@ -65,6 +68,27 @@ class Noted:
 
 
 Entry = Received | Opened | Closed | Noted
+
+_E = TypeVar("_E", bound=Entry)
+_KINDS: Final[Mapping[Any, tuple[type, ...]]] = {
+    "str": (str,),
+    "str | None": (str, NoneType),
+    "int": (int,),
+    "int | None": (int, NoneType),
+    "float": (float, int),
+    "bool": (bool,),
+}
+
+
+def from_mapping(kind: type[_E], values: Mapping[str, Any]) -> _E:
+    """An entry from what was read from a file. Raises `ValueError` where a value is missing or of another type."""
+    made: dict[str, Any] = {}
+    for field in fields(kind):
+        value = values.get(field.name)
+        if type(value) not in _KINDS[field.type]:
+            raise ValueError(f"{field.name} of {kind.__name__} is missing or no {field.type}")
+        made[field.name] = value
+    return kind(**made)
 
 
 @dataclass(frozen=True, slots=True)

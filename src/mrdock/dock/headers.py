@@ -24,6 +24,9 @@ SERIES: Final = 0x0020000E
 SERIES_NUMBER: Final = 0x00200011
 
 _LONGEST_INFLATED: Final = 64 << 20
+_DEFLATED_STEP: Final = 1 << 20
+_LONGEST_PATH: Final = 4096  # PATH_MAX of Linux
+_LONGEST_TIME: Final = 16
 _IDENTITY: Final = (
     (SPECIFIC_CHARACTER_SET, "CS"),
     (SOP_CLASS, "UI"),
@@ -68,12 +71,12 @@ class ImageHeader:
     @property
     def study_date(self) -> str:
         """Study Date, empty where absent."""
-        return self._header.text(STUDY_DATE) or ""
+        return (self._header.text(STUDY_DATE) or "")[:_LONGEST_TIME]
 
     @property
     def study_time(self) -> str:
         """Study Time, empty where absent."""
-        return self._header.text(STUDY_TIME) or ""
+        return (self._header.text(STUDY_TIME) or "")[:_LONGEST_TIME]
 
     @property
     def modality(self) -> str:
@@ -111,20 +114,28 @@ def read_header(
 
 
 def find_path(texts: Sequence[str | None], tag: str) -> str | None:
-    """What follows the route tag in the first text that holds it, to the end of that line, blanks stripped."""
+    """What follows the route tag in the first text that holds it, to the end of that line, blanks stripped.
+
+    No path has more than 4096 characters: what is longer is cut there.
+    """
     for text in texts:
         if text and tag in text:
-            return re.split(r"[\r\n\f]", text.split(tag, 1)[1], maxsplit=1)[0].strip()
+            return re.split(r"[\r\n\f]", text.split(tag, 1)[1], maxsplit=1)[0].strip()[:_LONGEST_PATH]
     return None
 
 
-def inflate(data: Buffer, start: int) -> bytes:
-    """A deflated data set (PS3.5 section A.5), inflated as far as the limit goes. Raises `MalformedError`."""
+def inflate(data: Buffer, start: int) -> bytearray:
+    """A deflated data set (PS3.5 section A.5), inflated; raises `MalformedError` where it is broken or too large."""
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        inflated = engine.decompress(memoryview(data)[start:], _LONGEST_INFLATED)
-    except zlib.error as error:
-        raise MalformedError(f"the deflated data set is broken: {error}") from None
-    if engine.unconsumed_tail or not engine.eof:
-        raise MalformedError("the deflated data set is cut short or inflates beyond the limit")
-    return inflated
+    inflated = bytearray()
+    with memoryview(data)[start:] as deflated:
+        for at in range(0, len(deflated), _DEFLATED_STEP):  # the engine copies what it leaves of a step
+            try:
+                inflated += engine.decompress(deflated[at : at + _DEFLATED_STEP], _LONGEST_INFLATED + 1 - len(inflated))
+            except zlib.error as error:
+                raise MalformedError(f"the deflated data set is broken: {error}") from None
+            if len(inflated) > _LONGEST_INFLATED:
+                raise MalformedError(f"the deflated data set inflates to more than {_LONGEST_INFLATED >> 20} MiB")
+            if engine.eof:
+                return inflated
+    raise MalformedError("the deflated data set is cut short")

@@ -50,10 +50,13 @@ def receipt_of(meta: FileMeta) -> Receipt | None:
 
 
 def read_receipt(name: str, directory: int) -> Receipt | None:
-    """The receipt of a file below ``directory``, None where the dock did not write it."""
+    """The receipt of a file below ``directory``, None where the dock did not write it or it is gone.
+
+    Raises `OSError` where that cannot be read.
+    """
     try:
         with opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, directory=directory) as descriptor:
             meta = meta_of(descriptor)
-    except OSError:
+    except FileNotFoundError:
         return None
     return None if meta is None else receipt_of(meta)

@@ -7,6 +7,8 @@ store) or PostgreSQL, the same statements on both.
 from __future__ import annotations
 
 import hashlib
+import os
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,15 +16,26 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select, text, update
+from sqlalchemy import URL, Connection, Engine, case, create_engine, delete, event, func, inspect, select, text, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from mrdock.dock import tables as t
 from mrdock.dock.clock import Now
 from mrdock.dock.entries import Closed, Entry, Noted, Opened, Received, RouteRow
 from mrdock.dock.statements import (
+    clean,
     each,
+    fit,
     insert_new,
     instance_row,
     new_study_row,
@@ -32,11 +45,33 @@ from mrdock.dock.statements import (
     route_row,
     series_row,
 )
-from mrdock.dock.states import Event, State, after, before
+from mrdock.dock.states import TRANSITIONS, Event, State
 from mrdock.errors import MrdockError, StaleIndexError, StoreError
 
 _BUSY_MS: Final = 30_000
+_CONNECT_SECONDS: Final = 10
+_STATEMENT_MS: Final = 120_000
+_PATIENCE: Final = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""How long a server may be silent, unless the URL says otherwise: it must not hang the keeper for ever."""
+_SAME: Final = 2e-6  # records and receipts keep microseconds
+_OTHER_STORE: Final = "the index belongs to another store: each store needs a database of its own"
 _DAMAGE: Final = ("malformed", "not a database", "disk image")
+
+
+class UnwritableError(StoreError):
+    """A row that the database does not take, whatever its state."""
+
+
+def _is_of_a_row(error: Exception) -> bool:
+    """Whether a row is to blame, and not the database: then all others can be written."""
+    return isinstance(error, UnwritableError) or not isinstance(error, StoreError)
 
 
 class Index:
@@ -72,10 +107,11 @@ class Index:
     # ---- receiving ----
 
     def record(self, entries: Sequence[Entry], facts: Mapping[str, str] | None = None) -> None:
-        """Write a batch of what was received, in the order it happened, and facts with it.
+        """Write a batch of what was received, in the order it happened, and facts with it, whole or not at all.
 
-        Repeating a batch does no harm.
+        A batch may be repeated before other things happen to its studies: the images come again, nothing is doubled.
         """
+        entries = [fit(entry) for entry in entries]
         with self.write() as connection:
             insert_new(
                 connection, t.associations, [opened_row(entry) for entry in entries if isinstance(entry, Opened)]
@@ -90,15 +126,36 @@ class Index:
                     connection.execute(update(t.associations).where(row).values(values))
             notes = [noted_row(entry) for entry in entries if isinstance(entry, Noted)]
             if notes:
-                connection.execute(insert(t.events), notes)
+                insert_new(connection, t.events, notes)
             if facts:
                 replace(connection, t.facts, [{"name": name, "value": facts[name]} for name in facts], ("name",))
+
+    def record_each(
+        self, entries: Sequence[Entry], facts: Mapping[str, str] | None = None
+    ) -> list[tuple[Entry, Exception]]:
+        """As `record`, but an entry that cannot be written is left out; returns those. Raises `StoreError`."""
+        try:
+            self.record(entries, facts)
+        except Exception as failed:
+            if not _is_of_a_row(failed):
+                raise
+            left_out: list[tuple[Entry, Exception]] = []
+            for entry in entries:
+                try:
+                    self.record([entry])
+                except Exception as error:
+                    if not _is_of_a_row(error):
+                        raise
+                    left_out.append((entry, error))
+            self.record([], facts)
+            return left_out
+        return []
 
     def _record_images(self, connection: Connection, received: Sequence[Received]) -> None:
         by_study: defaultdict[str, list[Received]] = defaultdict(list)
         for image in received:
             by_study[image.study].append(image)
-        for study, images in by_study.items():
+        for study, images in sorted(by_study.items()):  # in one order, so that two writers cannot block each other
             last = images[-1]
             first_received, last_received = min(i.received for i in images), max(i.received for i in images)
             insert_new(connection, t.studies, [new_study_row(last, first_received)])
@@ -118,9 +175,10 @@ class Index:
                     announced=None,
                 )
             )
-        insert_new(connection, t.series, list({(i.study, i.series): series_row(i) for i in received}.values()))
+        series = {(i.study, i.series): series_row(i) for i in reversed(received)}  # the first image's counts
+        insert_new(connection, t.series, [series[key] for key in sorted(series)])
         contributions = {(i.association, i.study) for i in received if i.association}
-        insert_new(connection, t.contributions, [{"association": a, "study": s} for a, s in contributions])
+        insert_new(connection, t.contributions, [{"association": a, "study": s} for a, s in sorted(contributions)])
         # an image that somebody took and that comes again is there again, and to be routed again
         replace(connection, t.instances, [instance_row(i) for i in received], ("study", "name"))
 
@@ -140,6 +198,7 @@ class Index:
                 .where(t.studies.c.state == State.RECEIVING)
                 .values(active_monotonic=now.monotonic, active_boot=now.boot)
             )
+            connection.execute(update(t.studies).values(copying=None))
 
     # ---- a study's life ----
 
@@ -166,22 +225,65 @@ class Index:
     def set_study(self, study: str, **values: Any) -> None:
         """Change other columns of a study."""
         with self.write() as connection:
-            connection.execute(update(t.studies).where(t.studies.c.uid == study).values(values))
+            changed = {name: clean(value) for name, value in values.items()}
+            connection.execute(update(t.studies).where(t.studies.c.uid == study).values(changed))
 
     def save_routes(self, rows: Iterable[RouteRow]) -> None:
         """Write where series go and how far that came."""
         with self.write() as connection:
             _save_routes(connection, rows)
 
-    def set_routed(self, study: str, names: Iterable[str], wall: float | None) -> None:
-        """Images were copied to where their series goes (None: are to be copied again)."""
+    def set_routed(self, study: str, names: Iterable[str], wall: float | None, *, version: int | None = None) -> bool:
+        """Images were copied to where their series goes (None: are to be copied again).
+
+        With ``version`` only if neither an image came nor a person asked since that version; False where one did.
+        """
         with self.write() as connection:
+            if version is not None:
+                query = select(t.studies.c.version).where(t.studies.c.uid == study).with_for_update()
+                if connection.execute(query).scalar() != version:
+                    return False
             each(connection, study, names, routed=wall)
+            return True
 
     def set_taken(self, study: str, names: Iterable[str], wall: float | None) -> None:
         """Images are no longer in the store: somebody took them (None: they are back)."""
         with self.write() as connection:
             each(connection, study, names, taken=wall)
+
+    # what a study's record tells; images that came after that are not meant, and what is newer stays
+
+    def tell_routed(self, study: str, names: Iterable[str], wall: float) -> None:
+        """Images were copied then."""
+        with self.write() as connection:
+            each(connection, study, names, t.instances.c.received <= wall + _SAME, routed=wall)
+
+    def tell_taken(self, study: str, names: Iterable[str], wall: float) -> None:
+        """Images were found taken then."""
+        with self.write() as connection:
+            each(connection, study, names, t.instances.c.received <= wall + _SAME, taken=wall)
+
+    def tell_asked(self, study: str, again: Iterable[str], path: str | None, wall: float) -> None:
+        """A person asked then that images are copied again, and (with ``path``) where to."""
+        with self.write() as connection:
+            each(connection, study, again, t.instances.c.routed <= wall + _SAME, routed=None)
+            if path is not None:
+                connection.execute(update(t.studies).where(t.studies.c.uid == study).values(asked_path=clean(path)))
+
+    def tell_route(self, row: RouteRow) -> None:
+        """A series stood so then."""
+        c = t.routes.c
+        newer = (c.study == row.study) & (c.series == row.series) & (c.changed > row.changed + _SAME)
+        with self.write() as connection:
+            if connection.execute(select(c.series).where(newer)).first() is None:
+                _save_routes(connection, [row])
+
+    def tell_complete(self, study: str, wall: float, looks: str) -> None:
+        """The study was complete then, and looked so."""
+        c = t.studies.c
+        older = c.completed.is_(None) | (c.completed <= wall + _SAME)
+        with self.write() as connection:
+            connection.execute(update(t.studies).where(c.uid == study, older).values(completed=wall, looks=looks))
 
     def forget_study(self, study: str) -> None:
         """Remove a study and all that belongs to it."""
@@ -231,7 +333,8 @@ class Index:
             yield True
             return
         key = int.from_bytes(hashlib.sha256(study.encode()).digest()[:8], "big", signed=True)
-        with _translated(), self._engine.connect() as connection:
+        with _translated(), self._engine.connect() as held:
+            connection = held.execution_options(isolation_level="AUTOCOMMIT")  # no transaction is open all the while
             got = bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar())
             try:
                 yield got
@@ -241,17 +344,17 @@ class Index:
 
 
 def _move(connection: Connection, study: str, what: Event, version: int | None, values: dict[str, Any]) -> bool:
-    condition = (t.studies.c.uid == study) & t.studies.c.state.in_(before(what))
+    c = t.studies.c
+    ways = {str(state): str(events[what]) for state, events in TRANSITIONS.items() if what in events}
+    condition = (c.uid == study) & c.state.in_(ways)
     if version is not None:
-        condition &= t.studies.c.version == version
-    state = connection.execute(select(t.studies.c.state).where(condition)).scalar()
-    if state is None:
-        return False
-    changed = {**values, "state": after(State(state), what)}
+        condition &= c.version == version
+    changed: dict[str, Any] = {name: clean(value) for name, value in values.items()}
+    changed["state"] = case(ways, value=c.state)
     if what is Event.ASKED:
-        changed["version"] = t.studies.c.version + 1
-    connection.execute(update(t.studies).where(condition).values(changed))
-    return True
+        changed["version"] = c.version + 1
+    # one statement: between a question and a change another writer could come
+    return bool(connection.execute(update(t.studies).where(condition).values(changed)).rowcount)
 
 
 def _save_routes(connection: Connection, rows: Iterable[RouteRow]) -> None:
@@ -262,28 +365,41 @@ def _save_routes(connection: Connection, rows: Iterable[RouteRow]) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Database errors as the dock's own."""
+    """Database errors as the dock's own; what a row of its own is to blame for stays what it is."""
     try:
         yield
+    except (DataError, IntegrityError) as error:
+        raise UnwritableError(f"the index cannot be used: {_reason(error)}") from error
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+            raise UnwritableError(f"the index cannot be used: {_reason(error)}") from error
+        reason = _reason(error)
         damaged = isinstance(error, DatabaseError) and any(word in reason for word in _DAMAGE)
         kind = StaleIndexError if damaged else StoreError
         raise kind(f"the index cannot be used: {reason}") from error
 
 
+def _reason(error: SQLAlchemyError) -> str:
+    """The first line: those behind it may quote the row."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 # ---- opening ----
 
 
-def open_index(path: Path, url: str = "", *, store_id: str = "", write: bool = True) -> Index:
+def open_index(path: Path, url: str = "", *, store_id: str = "", write: bool = True, check: bool = False) -> Index:
     """Open the index at ``url``, or the SQLite file ``path``; make the tables where they are missing.
 
     ``store_id`` is the store's own, so that no index serves two stores. Without ``write`` nothing is made or changed.
-    Raises `StaleIndexError` where it is damaged or of another layout, `StoreError` where it cannot be used.
+    With ``check`` every page of an SQLite file is looked at. Raises `StaleIndexError` where it is damaged or of another
+    layout, `StoreError` where it cannot be used.
     """
     engine = _server(url) if url else _sqlite(path, write=write)
     index = Index(engine)
     try:
+        if check:
+            _check_pages(index)
         if write:
             with index.write() as connection:
                 t.metadata.create_all(connection)
@@ -296,22 +412,51 @@ def open_index(path: Path, url: str = "", *, store_id: str = "", write: bool = T
     return index
 
 
+def drop_tables(url: str, *, store_id: str = "") -> None:
+    """Remove the tables of any layout from a PostgreSQL index, so that `open_index` makes it anew.
+
+    Raises `StoreError` where they are another store's.
+    """
+    index = Index(_server(url))
+    try:
+        with index.write() as connection:
+            if inspect(connection).has_table("facts"):
+                owner = connection.execute(text("SELECT value FROM facts WHERE name = 'store'")).scalar()
+                if store_id and owner not in (store_id, "", None):
+                    raise StoreError(_OTHER_STORE)
+            t.metadata.drop_all(connection)
+    finally:
+        index.close()
+
+
+def _check_pages(index: Index) -> None:
+    """SQLite finds a damaged page only when it reads it, which may be in the middle of a night."""
+    if index.is_shared:
+        return
+    with index.read() as connection:
+        said = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+    if said != "ok":
+        raise StaleIndexError(f"the index is damaged: {said.splitlines()[-1]}")
+
+
 def _check(index: Index, store_id: str) -> None:
     layout = index.fact("layout")
     if layout != t.LAYOUT:
         raise StaleIndexError(f"the index has layout {layout}, this mrdock knows {t.LAYOUT}: run mrdock reindex")
     if store_id and index.fact("store") not in (store_id, ""):
-        raise StoreError("the index belongs to another store: each store needs a database of its own")
+        raise StoreError(_OTHER_STORE)
 
 
 def _sqlite(path: Path, *, write: bool) -> Engine:
-    if write:
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MS / 1000})
-    else:
-        # with its write-ahead log gone (no dock runs) a database can be read by those who may not write only so
-        how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
-        place = f"file:{quote(str(path))}?{how}&uri=true"
-        engine = create_engine(f"sqlite:///{place}", connect_args={"timeout": _BUSY_MS / 1000})
+    def connect() -> sqlite3.Connection:
+        how = "mode=rwc"
+        if not write:
+            # with its write-ahead log gone (no dock runs) a database can be read by those who may not write only so
+            how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+        place = f"file:{quote(os.fsencode(path))}?{how}"  # the path may hold what means something in a URL
+        return sqlite3.connect(place, uri=True, timeout=_BUSY_MS / 1000, check_same_thread=False)
+
+    engine = create_engine(URL.create("sqlite", database="index"), creator=connect, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:
@@ -339,8 +484,17 @@ def _server(url: str) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() != "postgresql":
             raise StoreError("the index URL has to be a PostgreSQL one")
-        return create_engine(parsed, pool_pre_ping=True)
+        patience = {key: value for key, value in _PATIENCE.items() if key not in parsed.query}
+        engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=patience)
     except ModuleNotFoundError:
         raise MrdockError("an index in PostgreSQL needs the extra: pip install 'mrdock[postgres]'") from None
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(f"the index URL cannot be used: {error}") from None
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = {_STATEMENT_MS}")
+        connection.commit()
+
+    return engine

@@ -8,8 +8,8 @@ import logging
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from mrdock.dock import queries, record, retention
@@ -20,7 +20,7 @@ from mrdock.dock.queries import StudyRow
 from mrdock.dock.routing import route_study
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import Event
-from mrdock.dock.store import Store, lock_study
+from mrdock.dock.store import Store, StudyDirectory, lock_study
 from mrdock.dock.taken import mark_all_taken, mark_taken
 from mrdock.dock.wholeness import ImageFacts, judge_series
 from mrdock.dock.words import counted
@@ -38,6 +38,7 @@ _NOTE_CLOCK: Final = 60.0
 _LOOK_FOR_TAKEN: Final = 900.0
 _ANNOUNCE: Final = 60.0
 _MOST_JOBS: Final = 4
+_AFTER_A_FAULT: Final = 300.0
 _FORGET_DAYS: Final = 180.0
 
 CLOCK = "clock"
@@ -85,7 +86,7 @@ class Keeper:
         self._clock_noted = float("-inf")
         self._looked = float("-inf")
         self._announced = float("-inf")
-        self._looked_at: dict[str, int] = {}
+        self._looked_at: dict[str, int | None] = {}
         self._stopping = False
 
     @property
@@ -115,28 +116,28 @@ class Keeper:
     def complete(self, now: Now) -> None:
         """Studies that are quiet and fed by nobody are complete."""
         for study in queries.quiet_studies(self.index, now, self.settings.completion.quiet_seconds):
-            looks = looks_of(self.index, study)
-            text = json.dumps([dataclasses.asdict(look) for look in looks])
-            missing = [look.text for look in looks if look.whole is False]
-            directory = lock_study(self.store, study.directory, study.uid)
-            if directory is not None:
-                try:
+            self._complete_one(study, now)
+
+    def _complete_one(self, study: StudyRow, now: Now) -> None:
+        looks = looks_of(self.index, study)
+        text = json.dumps([dataclasses.asdict(look) for look in looks])
+        missing = [look.text for look in looks if look.whole is False]
+        try:
+            with locked(self.store, study) as directory:
+                if directory is not None:
                     mark_taken(directory, self.index, now)
                     record.append(directory.descriptor, "complete", now.wall, looks=text)
-                except OSError as error:
-                    log.warning("%s: its record cannot be written: %s", study.directory, error.strerror)
-                finally:
-                    os.close(directory.descriptor)
-            if not self.index.happened(
-                study.uid, Event.QUIET, version=study.version, completed=now.wall, looks=text, next_try=0.0
-            ):
-                continue
-            count = queries.counts(self.index, study.uid).get(study.uid)
-            images = f"{counted(count.images, 'image')} in {count.series} series" if count else "no images"
-            log.info("%s complete: %s", study.directory, images, extra={"study": study.uid})
-            for line in missing:
-                log.warning("%s: %s", study.directory, line, extra={"study": study.uid})
-            self.index.record([Noted(now.wall, "complete", study.uid, "; ".join([images, *missing]))])
+        except OSError as error:
+            log.warning("%s: its record cannot be written: %s", study.directory, error.strerror)
+        values = {"completed": now.wall, "looks": text, "next_try": 0.0}
+        if not self.index.happened(study.uid, Event.QUIET, version=study.version, **values):
+            return
+        count = queries.counts(self.index, study.uid).get(study.uid)
+        images = f"{counted(count.images, 'image')} in {count.series} series" if count else "no images"
+        log.info("%s complete: %s", study.directory, images, extra={"study": study.uid})
+        for line in missing:
+            log.warning("%s: %s", study.directory, line, extra={"study": study.uid})
+        self.index.record([Noted(now.wall, "complete", study.uid, "; ".join([images, *missing]))])
 
     # ---- routing ----
 
@@ -157,6 +158,10 @@ class Keeper:
                     route_study(self.store, self.index, self.settings, study, now)
         except StoreError as error:
             log.error("%s: %s", study.directory, error)  # noqa: TRY400 - expected, and tried again
+        except Exception:  # the edge of a job: a fault with one study leaves the others alone
+            log.exception("%s: copying ended by an error of ours; it is tried again later", study.directory)
+            with suppress(StoreError):
+                self.index.set_study(study.uid, next_try=now.wall + _AFTER_A_FAULT, copying=None)
         finally:
             self._copying.discard(study.uid)
 
@@ -165,22 +170,25 @@ class Keeper:
     def _look_for_taken(self, now: Now) -> None:
         """Look into the directories that changed since the last look."""
         for study in queries.all_studies(self.index):
-            with suppress(OSError):
-                try:
-                    changed = os.stat(study.directory, dir_fd=self.store.descriptor).st_mtime_ns
-                except FileNotFoundError:
-                    changed = -1
+            try:
+                changed = self._changed(study)
                 if self._looked_at.get(study.directory) == changed:
                     continue
-                self._looked_at[study.directory] = changed
-                if changed < 0:
+                if changed is None:
                     mark_all_taken(self.index, study.uid, now)
-                directory = lock_study(self.store, study.directory, study.uid)
-                if directory is not None:
-                    try:
+                with locked(self.store, study) as directory:
+                    if directory is not None:
                         mark_taken(directory, self.index, now)
-                    finally:
-                        os.close(directory.descriptor)
+                self._looked_at[study.directory] = changed
+            except OSError as error:
+                log.warning("%s: cannot be looked into: %s", study.directory, error.strerror)
+
+    def _changed(self, study: StudyRow) -> int | None:
+        """When a study's directory changed last (ns), None where it is gone."""
+        try:
+            return os.stat(study.directory, dir_fd=self.store.descriptor).st_mtime_ns
+        except FileNotFoundError:
+            return None
 
     # ---- retention ----
 
@@ -221,8 +229,25 @@ class Keeper:
         if not retention.sweep_due(float(last), now.wall, self.settings.retention.hour):
             return
         if self.index.fact(JUMPED) is None:
-            sweep(self.store, self.index, self.settings, now)
+            self._try_sweep(now)
         self.index.set_fact(SWEPT, str(now.wall))
+
+    def _try_sweep(self, now: Now) -> None:
+        try:
+            sweep(self.store, self.index, self.settings, now)
+        except (StoreError, OSError) as error:
+            log.error("the nightly sweep: %s", error)  # noqa: TRY400 - expected, and tried the next night
+
+
+@contextmanager
+def locked(store: Store, study: StudyRow) -> Iterator[StudyDirectory | None]:
+    """A study's directory, locked against deletion, for the length of a with block; None where it is gone."""
+    directory = lock_study(store, study.directory, study.uid)
+    try:
+        yield directory
+    finally:
+        if directory is not None:
+            os.close(directory.descriptor)
 
 
 def check_clock(index: Index, now: Now) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import sys
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,14 +67,23 @@ class LineHandler(logging.Handler):
         line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
         with suppress(OSError, ValueError, AttributeError):
             if self._path is None:
-                os.write(sys.stderr.fileno(), line)
+                _write_now(sys.stderr.fileno(), line)
                 return
             # opened anew each time: the file may be rotated, and its disk may come back
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+            descriptor = os.open(self._path, flags, 0o640)
             try:
-                os.write(descriptor, line)
+                _write_now(descriptor, line)
             finally:
                 os.close(descriptor)
+
+
+def _write_now(descriptor: int, line: bytes) -> None:
+    """Write a line if it can be written at once: a terminal that is stopped or a full pipe must not stop the dock."""
+    waiter = select.poll()
+    waiter.register(descriptor, select.POLLOUT)
+    if waiter.poll(0):
+        os.write(descriptor, line[: select.PIPE_BUF - 1] + b"\n" if len(line) > select.PIPE_BUF else line)
 
 
 def start(level: str, path: Path | None, *, as_json: bool) -> None:
@@ -84,3 +95,10 @@ def start(level: str, path: Path | None, *, as_json: bool) -> None:
     logger.setLevel(level.upper())
     logger.propagate = False
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """A thread ended by an error of ours: said as everything else is."""
+    value = failure.exc_value or failure.exc_type()
+    logging.getLogger("mrdock").error("a thread ended by an error of ours", exc_info=value)

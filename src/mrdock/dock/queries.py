@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Result, Select, exists, func, or_, select
 
@@ -11,8 +11,12 @@ from mrdock.dock import tables as t
 from mrdock.dock.clock import Now
 from mrdock.dock.entries import RouteRow
 from mrdock.dock.index import Index
+from mrdock.dock.statements import is_writable
 from mrdock.dock.states import DUE, State
 from mrdock.errors import UnknownStudyError
+
+LONGEST_PAUSE: Final = 3600.0
+"""Nothing is to be tried again later than so many seconds from now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,14 @@ def quiet_studies(index: Index, now: Now, quiet: float) -> list[StudyRow]:
 
 
 def studies_to_route(index: Index, now: Now) -> list[StudyRow]:
-    """Studies whose routing is due, the longest waiting first."""
+    """Studies whose routing is due, the longest waiting first; also where a wrong clock said when to try again."""
+    next_try = t.studies.c.next_try
     return _studies(
         index,
         select(*_STUDY)
         .where(t.studies.c.state.in_(DUE))
-        .where(t.studies.c.next_try <= now.wall)
-        .order_by(t.studies.c.next_try, t.studies.c.last_received),
+        .where(or_(next_try <= now.wall, next_try > now.wall + LONGEST_PAUSE))
+        .order_by(next_try, t.studies.c.last_received),
     )
 
 
@@ -113,6 +118,8 @@ def study(index: Index, uid: str) -> StudyRow | None:
 def find_study(index: Index, name: str) -> StudyRow:
     """The study whose directory or UID is ``name`` or begins with it. Raises `UnknownStudyError`."""
     wanted = name.rstrip("/").rsplit("/", 1)[-1]
+    if not is_writable(wanted):
+        raise UnknownStudyError(f"{name!r}: no study of that name")
     exact = _studies(
         index, select(*_STUDY).where(or_(t.studies.c.uid == wanted, t.studies.c.directory == wanted)).limit(1)
     )
@@ -161,6 +168,13 @@ def series_numbers(index: Index, study_uid: str) -> dict[str, int | None]:
     with index.read() as connection:
         rows = connection.execute(select(t.series.c.uid, t.series.c.number).where(t.series.c.study == study_uid))
         return {str(uid): number for uid, number in rows}
+
+
+def modalities(index: Index, study_uid: str) -> dict[str, str]:
+    """Modalities of a study by Series Instance UID."""
+    with index.read() as connection:
+        rows = connection.execute(select(t.series.c.uid, t.series.c.modality).where(t.series.c.study == study_uid))
+        return {str(uid): str(modality) for uid, modality in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import itertools
 import logging
 import mmap
 import os
+import stat
 import time
 from collections import OrderedDict
 from contextlib import suppress
@@ -43,8 +44,9 @@ SPILL: Final = 1 << 20
 
 _FLUSH: Final = 32 << 20
 _DIRECTORIES_PER_ASSOCIATION: Final = 8
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NAME_LIMIT: Final = 128
+_ASSOCIATIONS_A_MINUTE: Final = 300
+"""So many are noted in the index before they have sent anything; more only once they send."""
+
 
 SUCCESS: Final = Outcome(Status.SUCCESS)
 
@@ -61,10 +63,18 @@ class Receiver:
         self.serial = itertools.count()
         self._visits: dict[str, _Visit] = {}
         self._complaints = Complaints()
+        self._openings = Complaints(most=_ASSOCIATIONS_A_MINUTE)
+        self.quarantine = quarantine.Room(store)
 
     def opened(self, caller: Caller) -> None:
         """Note a new association."""
-        self._visits[caller.association] = _Visit(self)
+        visit = self._visits[caller.association] = _Visit(self)
+        if self._openings.let_through("", time.monotonic())[-1:] == [""]:
+            self._note_opening(caller, visit)
+        log.debug("association %s opened", caller.association, extra=_who(caller))
+
+    def _note_opening(self, caller: Caller, visit: _Visit) -> None:
+        visit.noted = True
         self.journal.put(
             Opened(
                 caller.association,
@@ -72,34 +82,38 @@ class Receiver:
                 caller.calling,
                 caller.called,
                 caller.host,
-                time.time(),
+                visit.began,
                 self.journal.worker,
             )
         )
-        log.debug("association %s opened", caller.association, extra=_who(caller))
 
     def store(self, caller: Caller, context: Context, command: Command) -> ImageSink:
         """A sink for one image."""
-        return ImageSink(self, self._visits[caller.association], caller, context, command)
+        visit = self._visits[caller.association]
+        if not visit.noted:
+            self._note_opening(caller, visit)
+        return ImageSink(self, visit, caller, context, command)
 
     def closed(self, caller: Caller, how: str) -> None:
         """Note the end of an association and let go of its directories."""
         visit = self._visits.pop(caller.association)
         visit.release()
-        self.journal.put(Closed(caller.association, time.time(), how, visit.stored, visit.refused))
-        level = logging.INFO if visit.stored or visit.refused or how != "released" else logging.DEBUG
-        log.log(
-            level,
-            "%s: %s at %s sent %s%s%s (%s)",
-            caller.listener,
-            caller.calling or "?",
-            caller.host,
-            counted(visit.stored, "image"),
-            f", {visit.refused} refused" if visit.refused else "",
-            f", {visit.broken_off} broken off" if visit.broken_off else "",
-            how,
-            extra={**_who(caller), "stored": visit.stored, "refused": visit.refused},
+        if visit.noted:
+            self.journal.put(Closed(caller.association, time.time(), how, visit.stored, visit.refused))
+        said = (
+            f"{caller.listener}: {caller.calling or '?'} at {caller.host} sent {counted(visit.stored, 'image')}"
+            + (f", {visit.refused} refused" if visit.refused else "")
+            + (f", {visit.broken_off} broken off" if visit.broken_off else "")
+            + f" ({how})"
         )
+        about = {**_who(caller), "stored": visit.stored, "refused": visit.refused}
+        if visit.stored:
+            log.info("%s", said, extra=about)
+        elif how == "released" and not visit.refused and not visit.broken_off:
+            log.debug("%s", said, extra=about)
+        else:
+            for text in self._complaints.let_through(said, time.monotonic()):
+                log.info("%s", text, extra=about)
 
     def refused(self, host: str, calling: str, why: str) -> None:
         """Note a connection that never became an association."""
@@ -130,6 +144,8 @@ class _Visit:
         self.stored = 0
         self.refused = 0
         self.broken_off = 0
+        self.noted = False
+        self.began = time.time()
 
     def directory(self, header: ImageHeader) -> StudyDirectory:
         """The study's directory, kept open (and locked against deletion) while the association feeds it."""
@@ -143,7 +159,14 @@ class _Visit:
             self._directories.move_to_end(header.study)
         return directory
 
+    def forget(self, directory: StudyDirectory) -> None:
+        """The directory is gone from the store."""
+        self._directories.pop(directory.study_uid, None)
+        self._receiver.directories.forget(directory)
+        self._receiver.directories.release(directory)
+
     def release(self) -> None:
+        """Let go of all directories."""
         while self._directories:
             self._receiver.directories.release(self._directories.popitem()[1])
 
@@ -232,23 +255,34 @@ class ImageSink:
             raise _Refused(Status.MISMATCH, "SOP Class or Instance UID of command and data set differ")
         if self._file < 0:
             self._open_file(self._memory)
+        name = f"{file_prefix(header.sop_class)}.{header.uid}"
         directory = self._visit.directory(header)
-        name = f"{file_prefix(header.sop_class)}.{header.uid}"[:_NAME_LIMIT]
-        placed = self._place(name, directory)
+        try:
+            placed, mark = self._place(name, directory)
+        except FileNotFoundError:
+            # somebody took the study's whole directory while the association was open: it gets a new one
+            self._visit.forget(directory)
+            directory = self._visit.directory(header)
+            placed, mark = self._place(name, directory)
         try:
             # where the same image is there already, whoever brought it may still be making it durable
             directory.entries.sync()
         except OSError as error:
-            self._broken(error)
-            if placed is not None:
-                os.unlink(placed, dir_fd=directory.descriptor)
+            self._disk_failed(error)
+            if placed is not None and directory.entries.successes == mark:
+                with suppress(OSError):  # nobody can have been told Success for it
+                    os.unlink(placed, dir_fd=directory.descriptor)
             raise
         if placed is not None:
             self._tell(header, directory, placed, differs=placed != name)
         return SUCCESS
 
-    def _place(self, name: str, directory: StudyDirectory) -> str | None:
-        """Give the file its name, or one beside it where another image has that; None where the same one has it."""
+    def _place(self, name: str, directory: StudyDirectory) -> tuple[str | None, int]:
+        """Give the file its name, or one beside it where something else has that; None where the same image has it.
+
+        With it comes how many syncs of the directory had succeeded before.
+        """
+        mark = directory.entries.successes
         for beside in (False, True):
             candidate = f"{name}_{image_digest(self._file)}" if beside else name
             if not os.access(candidate, os.F_OK, dir_fd=directory.descriptor, follow_symlinks=False):
@@ -256,11 +290,21 @@ class ImageSink:
                 with suppress(FileExistsError):  # another association was faster
                     rename_new(self._name, candidate, source_dir=self._store.incoming, target_dir=directory.descriptor)
                     self._name = ""
-                    return candidate
-            with opened(candidate, os.O_RDONLY | os.O_NOFOLLOW, directory=directory.descriptor) as other:
-                if same_image(self._file, other):
-                    return None
+                    return candidate, mark
+            if self._is_same(candidate, directory):
+                return None, mark
         raise FileExistsError(errno.EEXIST, "both names are taken by other images", name)
+
+    def _is_same(self, name: str, directory: StudyDirectory) -> bool:
+        """Whether the same image has this name; a pipe, a link or a directory is something else."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            with opened(name, flags, directory=directory.descriptor) as other:
+                return stat.S_ISREG(os.fstat(other).st_mode) and same_image(self._file, other)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+                return False
+            raise
 
     def _identify(self) -> ImageHeader:
         settings = self._receiver.settings
@@ -319,17 +363,15 @@ class ImageSink:
         try:
             os.fsync(self._file)
         except OSError as error:
-            if error.errno not in _FULL:
-                self._broken(error)
+            self._disk_failed(error)
             raise
         self._unflushed = 0
 
-    def _broken(self, error: OSError) -> None:
-        """The kernel may have thrown data away, and would say nothing at a second try: nothing more is taken."""
-        said = f"the disk failed to write ({error.strerror}); the dock has to be restarted"
-        self._store.broken = said
-        log.error("%s", said)
-        self._receiver.journal.put(Noted(time.time(), "broken", None, said))
+    def _disk_failed(self, error: OSError) -> None:
+        said = self._store.failed(error)
+        if said:
+            log.error("%s", said)
+            self._receiver.journal.put(Noted(time.time(), "broken", None, said))
 
     def _failed(self, error: OSError) -> _Refused:
         return _Refused(Status.OUT_OF_RESOURCES, f"cannot be stored: {error.strerror or error}")
@@ -349,16 +391,12 @@ class ImageSink:
     def _report(self, refused: _Refused) -> None:
         kept = refused.keep and self._quarantine(refused)
         said = f"refused with 0x{refused.status:04X}: {refused.why}" + (f"; kept as {kept}" if kept else "")
-        log.warning(
-            "%s: an image of %s %s", self._caller.listener, self._caller.calling, said, extra=_who(self._caller)
-        )
-        self._receiver.journal.put(Noted(time.time(), "refused", None, f"an image of {self._caller.calling} {said}"))
+        said = f"{self._caller.listener}: an image of {self._caller.calling} {said}"
+        self._receiver.complain(said, _who(self._caller))
 
     def _quarantine(self, refused: _Refused) -> str:
         """Keep the bytes; return where, empty if there is no room or no way."""
-        size = self._written or len(self._memory)
-        if not size or not quarantine.has_room(self._store, size, self._receiver.settings.store.quarantine_size):
-            return ""
+        size, limit = self._written or len(self._memory), self._receiver.settings.store.quarantine_size
         about = {
             "why": refused.why,
             "transfer_syntax": self._context.transfer_syntax,
@@ -368,6 +406,8 @@ class ImageSink:
             "host": self._caller.host,
         }
         try:
+            if not size or not self._receiver.quarantine.take(size, limit):
+                return ""
             if self._file < 0:
                 self._open_file(self._memory)
             self._fsync()

@@ -6,6 +6,9 @@ record. So a full rebuild gives the same index.
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import logging
 import mmap
 import os
 import time
@@ -15,21 +18,24 @@ from typing import Any
 
 from mrdock.dicom.part10 import decode_file_meta
 from mrdock.dock import queries, record
-from mrdock.dock.clock import Now, parse_stamp
-from mrdock.dock.entries import Received, RouteRow
+from mrdock.dock.clock import Now, boot_id, parse_stamp
+from mrdock.dock.entries import Received, RouteRow, from_mapping
 from mrdock.dock.headers import read_header
 from mrdock.dock.images import receipt_of
 from mrdock.dock.index import Index
 from mrdock.dock.journal import Arrival, row_of
+from mrdock.dock.keeper import Look
 from mrdock.dock.queries import InstanceRow
 from mrdock.dock.retention import strangers
-from mrdock.dock.routing import EVENT_OF
+from mrdock.dock.routing import EVENT_OF, plan
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import Event, State, worst
 from mrdock.dock.store import Store, StudyDirectory, lock_study
 from mrdock.dock.taken import mark_all_taken, mark_taken
-from mrdock.errors import DicomError
+from mrdock.errors import DicomError, StoreError
 from mrdock.files.durable import opened
+
+log = logging.getLogger("mrdock.index")
 
 
 @dataclass(slots=True)
@@ -45,64 +51,99 @@ class Report:
 
 
 def reconcile(store: Store, index: Index, settings: Settings, now: Now) -> Report:
-    """Make the index say what the files say; reads the headers of files it does not know."""
+    """Make the index say what the files say; reads the headers of files it does not know.
+
+    A file or a study that cannot be read or written is said and passed over. Raises `StoreError`.
+    """
     report = Report()
-    seen = set()
-    for name in sorted(store.study_names()):
-        uid = _study_uid(store, name)
-        if uid is None:
-            continue
-        directory = lock_study(store, name, uid)
-        if directory is None:
-            continue
+    seen: set[str] = set()
+    names = sorted(store.study_names())
+    for name in names:
         try:
-            _study(directory, index, settings, now, report)
+            uid = _bring_up(store, name, index, settings, now, report)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one study must not keep the dock from starting
+            log.error("%s: cannot be brought into the index: %s", name, _what(error))  # noqa: TRY400
+        else:
             seen.add(uid)
-        finally:
-            os.close(directory.descriptor)
     for row in queries.all_studies(index):
-        if row.uid not in seen:
+        if row.uid not in seen and row.directory not in names:
             report.taken += mark_all_taken(index, row.uid, now)
     return report
 
 
 def rebuild(store: Store, index: Index, settings: Settings, now: Now) -> Report:
-    """Make the index anew from the files; associations and events, which no file holds, stay."""
-    reconcile(store, index, settings, now)  # so that the records know of what was taken last
+    """Make the index anew from the files; associations and events, which no file holds, stay.
+
+    The old index is asked only which images were there, so that the records know of those that are gone now.
+    """
+    try:
+        _note_taken(store, index, now)
+    except (StoreError, ValueError, TypeError) as error:
+        log.warning("images that were taken since the last look are not remembered: %s", error)
     index.clear()
     return reconcile(store, index, settings, now)
 
 
-def _study_uid(store: Store, name: str) -> str | None:
+def _note_taken(store: Store, index: Index, now: Now) -> None:
+    for row in queries.all_studies(index):
+        try:
+            directory = lock_study(store, row.directory, row.uid)
+            if directory is not None:
+                try:
+                    mark_taken(directory, index, now)
+                finally:
+                    os.close(directory.descriptor)
+        except OSError as error:
+            log.warning("%s: %s", row.directory, error.strerror)
+
+
+def _what(error: Exception) -> str:
+    """What an error is, without what may come from a header."""
+    return error.strerror or str(error) if isinstance(error, OSError) else type(error).__name__
+
+
+def _bring_up(store: Store, name: str, index: Index, settings: Settings, now: Now, report: Report) -> str:
+    """Bring one directory into the index; returns whose it is, empty where it is no study's."""
+    with opened(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, directory=store.descriptor) as descriptor:
+        uid = record.study_of(descriptor)
+    directory = None if uid is None else lock_study(store, name, uid)
+    if directory is None:
+        return ""
     try:
-        with opened(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, directory=store.descriptor) as descriptor:
-            return record.study_of(descriptor)
-    except OSError:
-        return None
+        _study(directory, index, settings, now, report)
+    finally:
+        os.close(directory.descriptor)
+    return directory.study_uid
 
 
 def _study(directory: StudyDirectory, index: Index, settings: Settings, now: Now, report: Report) -> None:
     known = {image.name: image for image in queries.instances_of(index, directory.study_uid)}
     rows, unknown = _new_rows(directory, known, settings)
     report.studies += 1
-    report.found += len(rows)
     report.unknown += unknown
     row = queries.study(index, directory.study_uid)
     events, end = record.read(directory.descriptor, 0 if row is None else row.record_bytes)
+    found = len(rows)
     rows += _taken_rows(events, known, rows, directory)
+    rows.sort(key=lambda made: (made.received, made.name))
+    left_out = 0
     for start in range(0, len(rows), 500):
-        index.record(rows[start : start + 500])
-    if row is None and not rows:
+        for _, error in index.record_each(rows[start : start + 500]):
+            left_out += 1
+            log.error("%s: an image cannot be written into the index: %s", directory.name, _what(error))
+    report.found += max(found - left_out, 0)
+    if row is None and len(rows) == left_out:
         return
-    if events:
-        replay(directory.study_uid, index, events)
+    asked = replay(directory.study_uid, index, events)
     index.set_study(directory.study_uid, record_bytes=end)
     if row is None:
-        _restore_state(directory.study_uid, index)
+        _restore_state(directory.study_uid, index, asked)
     gone, back = mark_taken(directory, index, now)
     report.taken += gone
     report.back += back
-    report.images += len(known) + len(rows)
+    report.images += len(known) + len(rows) - left_out
 
 
 def _new_rows(
@@ -115,7 +156,6 @@ def _new_rows(
             unknown += 1
         else:
             rows.append(made)
-    rows.sort(key=lambda made: (made.received, made.name))
     return rows, unknown
 
 
@@ -134,15 +174,18 @@ def read_row(name: str, directory: StudyDirectory, settings: Settings) -> Receiv
                 header = read_header(
                     data, meta.transfer_syntax, settings.route, start=meta.data_set_at, depth=settings.limits.nesting
                 )
+            if header.study != directory.study_uid:
+                return None
+            differs = "_" in name.split(".", 1)[-1]
+            arrival = Arrival(
+                header.found, directory.name, name, meta.transfer_syntax, size, receipt, differs, time.monotonic()
+            )
+            return row_of(arrival, settings.route)
     except (OSError, DicomError):
         return None
-    if header.study != directory.study_uid:
+    except Exception as error:  # noqa: BLE001 - whatever a file holds, it must not keep the dock from starting
+        log.error("%s: %s cannot be read: %s", directory.name, ascii(name), _what(error))  # noqa: TRY400
         return None
-    differs = "_" in name.split(".", 1)[-1]
-    arrival = Arrival(
-        header.found, directory.name, name, meta.transfer_syntax, size, receipt, differs, time.monotonic()
-    )
-    return row_of(arrival, settings.route)
 
 
 def _taken_rows(
@@ -155,59 +198,106 @@ def _taken_rows(
     there = set(known) | {row.name for row in found}
     rows = {}
     for event in events:
-        if event["event"] == "taken":
-            for kept in event.get("images", ()):
-                if kept.get("name") not in there:
-                    rows[kept["name"]] = Received(**{**kept, "directory": directory.name})
+        images = event.get("images") if event["event"] == "taken" else None
+        for kept in images if isinstance(images, list) else ():
+            try:
+                here = {"study": directory.study_uid, "directory": directory.name}
+                row = from_mapping(Received, {**kept, **here, "monotonic": time.monotonic(), "boot": boot_id()})
+            except (TypeError, ValueError):
+                continue
+            if row.name not in there:
+                rows[row.name] = row
     return list(rows.values())
 
 
 # ---- the record, read back ----
 
 
-def replay(study: str, index: Index, events: Iterable[Mapping[str, Any]]) -> None:
-    """Apply the events of a study's record, in their order."""
+def replay(study: str, index: Index, events: Iterable[Mapping[str, Any]]) -> float:
+    """Apply the events of a study's record; returns when a person last asked. What cannot be used is passed over."""
+    asked = 0.0
     for event in events:
-        wall = parse_stamp(event["at"]) if "at" in event else 0.0
-        match event["event"]:
-            case "routed":
-                index.set_routed(study, event["names"], wall)
-            case "taken":
-                index.set_taken(study, event["names"], wall)
-            case "asked":
-                index.set_routed(study, event["again"], None)
-                index.set_study(study, asked_path=event["path"])
-            case "route":
-                index.save_routes([_route(study, event, wall)])
-            case "complete":
-                index.set_study(study, completed=wall, looks=event["looks"])
+        try:
+            wall = parse_stamp(event["at"]) if "at" in event else 0.0
+            match event["event"]:
+                case "routed":
+                    index.tell_routed(study, _names(event["names"]), wall)
+                case "taken":
+                    index.tell_taken(study, _names(event["names"]), wall)
+                case "asked":
+                    path = event["path"]
+                    index.tell_asked(study, _names(event["again"]), None if path is None else _text(path), wall)
+                    asked = max(asked, wall)
+                case "route":
+                    index.tell_route(_route(study, event, wall))
+                case "complete":
+                    index.tell_complete(study, wall, _looks(event["looks"]))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+    return asked
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return [_text(name) for name in value]
+
+
+def _looks(value: Any) -> str:
+    """How the series looked, empty where another version wrote it in another form."""
+    try:
+        looks = json.loads(value) if value else []
+    except (TypeError, ValueError, RecursionError):
+        return ""
+    return value if isinstance(looks, list) and all(map(_is_look, looks)) else ""
+
+
+def _is_look(look: Any) -> bool:
+    return (
+        isinstance(look, dict)
+        and look.keys() == {field.name for field in dataclasses.fields(Look)}
+        and all(isinstance(look[name], str) for name in ("series", "form", "text"))
+        and (look["whole"] is None or isinstance(look["whole"], bool))
+    )
 
 
 def _route(study: str, event: Mapping[str, Any], wall: float) -> RouteRow:
     return RouteRow(
         study,
-        event["series"],
-        event["path"],
-        event["asked"],
+        _text(event["series"]),
+        _text(event["path"]),
+        event["asked"] is True,
         State(event["state"]),
-        event["reason"],
-        event["suggestion"],
+        _text(event["reason"]),
+        _text(event["suggestion"]),
         wall,
     )
 
 
-def _restore_state(study: str, index: Index) -> None:
-    """Put a rebuilt study into the state its record tells of, if no image came since it was complete."""
+def _restore_state(study: str, index: Index, asked: float) -> None:
+    """Put a rebuilt study into the state its record tells of, if no image came since it was complete.
+
+    ``asked`` is when a person last wanted it tried again. Where something is still to be done it stays complete.
+    """
     row = queries.study(index, study)
     if row is None or row.completed is None or row.completed < row.last_received:
         return
     index.happened(study, Event.QUIET)
-    routes = queries.routes_of(index, study)
     images = queries.instances_of(index, study)
-    pending = any(image.path is not None and image.routed is None and image.taken is None for image in images)
-    event = worst(EVENT_OF[route.state] for route in routes)
-    if event is Event.NO_PATH and pending:
-        return  # complete, and the process died before it was routed
-    if event is Event.PASSING_TROUBLE:
-        return  # to be tried again: that is what COMPLETE means
-    index.happened(study, event)
+    routes = {route.series: route for route in queries.routes_of(index, study)}
+    came = {image.name: image.received for image in images}
+    for item in plan(images, routes, row.asked_path):
+        route = routes.get(item.series)
+        last = max((came[name] for name in item.names), default=0.0)
+        held = route is not None and route.state is State.HELD and route.changed >= max(asked, last)
+        if item.names and not held:
+            return
+    outcome = worst(EVENT_OF[route.state] for route in routes.values())
+    if outcome is not Event.PASSING_TROUBLE:  # which is to be tried again
+        index.happened(study, outcome)

@@ -7,9 +7,11 @@ taken. Index and store can be brought together from both at any time.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from mrdock.files.durable import append_line, opened
 
 NAME: Final = ".mrdock-study"
 _LONGEST: Final = 1 << 28
+_LONGEST_ASSOCIATION: Final = 32
 
 PRIVATE_CREATOR: Final = "2.25.227587837886440796627773595773635089360"
 """Whose Private Information (0002,0102) in an image's File Meta Information is: the dock's receipt."""
@@ -39,9 +42,10 @@ class Receipt:
         """Read what `encode` wrote; None where it is something else."""
         try:
             pairs = dict(word.split("=", 1) for word in raw.decode("ascii").split())
-            return cls(parse_stamp(pairs["received"]), pairs["association"])
-        except (ValueError, KeyError):
+            receipt = cls(parse_stamp(pairs["received"]), pairs["association"])
+        except (ValueError, KeyError, OverflowError):
             return None
+        return receipt if len(receipt.association) <= _LONGEST_ASSOCIATION else None
 
 
 def first_line(study_uid: str) -> bytes:
@@ -51,12 +55,16 @@ def first_line(study_uid: str) -> bytes:
 
 def append(directory: int, event: str, wall: float, **facts: Any) -> None:
     """Add one event durably; ``directory`` is a descriptor of the study's directory."""
+    with suppress(FileNotFoundError), opened(NAME, os.O_RDONLY | os.O_NOFOLLOW, directory=directory):
+        pass  # a link in its place is an error, as it is for those who read
     append_line(NAME, json.dumps({"event": event, "at": stamp(wall), **facts}).encode(), directory=directory)
 
 
 def read(directory: int, start: int = 0) -> tuple[list[Mapping[str, Any]], int]:
     """The events from byte ``start`` on, and where they end. A line that a crash cut short is passed over."""
     with opened(NAME, os.O_RDONLY | os.O_NOFOLLOW, directory=directory) as descriptor:
+        if start > os.fstat(descriptor).st_size:  # it was lost, and begun anew
+            start = 0
         os.lseek(descriptor, start, os.SEEK_SET)
         data = b""
         while len(data) < _LONGEST and (block := os.read(descriptor, 1 << 20)):
@@ -66,7 +74,7 @@ def read(directory: int, start: int = 0) -> tuple[list[Mapping[str, Any]], int]:
     for line in data[:end].splitlines():
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict) and "event" in value:
             events.append(value)
@@ -74,11 +82,18 @@ def read(directory: int, start: int = 0) -> tuple[list[Mapping[str, Any]], int]:
 
 
 def study_of(directory: int) -> str | None:
-    """The Study Instance UID whose directory this is, or None where it is no study's."""
+    """The Study Instance UID whose directory this is, or None where it is no study's.
+
+    Raises `OSError` where that cannot be read.
+    """
     try:
         with opened(NAME, os.O_RDONLY | os.O_NOFOLLOW, directory=directory) as descriptor:
             line = os.read(descriptor, 4096).split(b"\n")[0]
         uid = json.loads(line)["study"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return uid if isinstance(uid, str) else None

@@ -7,9 +7,11 @@ are forked from it, so they share its memory; they die with it.
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import logging
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -39,16 +41,19 @@ from mrdock.network.server import StorageServer
 log = logging.getLogger("mrdock.dock")
 
 GRACE: Final = 7.0
-"""Seconds that running associations and copies have to end after SIGTERM."""
+"""Seconds that running associations have to end after SIGTERM."""
 
 PATIENCE: Final = 9.5
 """Seconds after which the supervisor ends a child that does not stop."""
 
 _TICK: Final = 1.0
 _DRAIN: Final = 0.2
+_AFTER_TROUBLE: Final = 5.0
+_COPIES_END: Final = 2.0
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
+_ALL: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 _STANDARD_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _STANDARD: Final = "1.2.840.10008."
 
@@ -67,7 +72,14 @@ class Child:
 
     name: str
     run: Callable[[], None]
+    foreign: tuple[int, ...] = ()
+    """Descriptors that it does not inherit: a child that hangs must hold no other's port, and not the lock."""
+
+    ends_last: bool = False
+    """It is told to stop when all others have."""
+
     pid: int = 0
+    last_pid: int = 0
     started: float = 0.0
     pause: float = 0.0
     again_at: float = 0.0
@@ -77,19 +89,21 @@ def listen(listener: ListenerSettings) -> Listening:
     """Bind a listener's socket. Raises `SettingsError`, one sentence, where the address or port cannot be had."""
     place = f"listener {listener.name!r}"
     try:
-        family, _, _, _, address = socket.getaddrinfo(
-            listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise SettingsError(f"{place}: {listener.host} is no address of this machine ({error.strerror})") from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it cannot be a name"
+        raise SettingsError(f"{place}: {listener.host} is no address of this machine ({reason})") from None
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         sock.listen(256)
     except OSError as error:
         sock.close()
-        reason = "is in use by another program" if error.errno == 98 else f"cannot be had: {error.strerror}"
+        reason = (
+            "is in use by another program" if error.errno == errno.EADDRINUSE else f"cannot be had: {error.strerror}"
+        )
         raise SettingsError(f"{place}: port {listener.port} on {listener.host} {reason}") from None
     return Listening(replace(listener, port=sock.getsockname()[1]), sock)
 
@@ -128,12 +142,14 @@ def put_aside(path: Path) -> None:
             os.rename(f"{path}{ending}", f"{path}.damaged-{stamp}{ending}")
 
 
-def serve(settings: Settings, ready: Callable[[Settings, Report], None]) -> int:
+def serve(settings: Settings, ready: Callable[[Settings, Report | None], None]) -> int:
     """Run a dock until it is told to stop; ``ready`` is called when it listens. Returns the exit code.
 
     Raises `SettingsError`, `StoreError` or `BusyError` where it cannot start.
     """
     os.umask(0o027)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as stack:
         for mount in settings.route.mount_points:
             if is_below(str(settings.root), str(mount)) and not os.path.ismount(mount):
@@ -147,25 +163,44 @@ def serve(settings: Settings, ready: Callable[[Settings, Report], None]) -> int:
             stack.callback(listening[-1].sock.close)
         settings = replace(settings, listeners=tuple(item.listener for item in listening))
         report = _prepare(store, settings)
+        ports = [item.sock.fileno() for item in listening]
         children = [
-            Child(item.listener.name, lambda item=item: _receive(store, settings, item))  # type: ignore[misc]
+            Child(
+                item.listener.name,
+                lambda item=item: _receive(store, settings, item),  # type: ignore[misc]
+                tuple(port for port in ports if port != item.sock.fileno()),
+            )
             for item in listening
         ]
-        children.append(Child("keeper", lambda: _keep(store, settings)))
-        _describe(lock, settings)
+        children.append(Child("keeper", lambda: _keep(store, settings, report is not None), (*ports, lock), True))
+        with suppress(OSError):  # on a full disk status knows less, and that is all
+            _describe(lock, settings)
         gc.collect()
         gc.freeze()
         with _signals() as wake:
-            supervisor = Supervisor(store, settings, children, wake, lock)
+            supervisor = Supervisor(store, children, wake)
             supervisor.start()
             ready(settings, report)
             return supervisor.run()
 
 
-def _prepare(store: Store, settings: Settings) -> Report:
-    """After a crash or a clean stop alike: clear what was half done, bring the index up to the files."""
-    now = clock.now()
+def _prepare(store: Store, settings: Settings) -> Report | None:
+    """After a crash or a clean stop alike: clear what was half done, bring the index up to the files.
+
+    None where the index cannot be used now (a full disk, a database that is down): images are received all the same,
+    and the keeper does it as soon as it can.
+    """
     store.sweep_incoming()
+    try:
+        return bring_up(store, settings)
+    except StoreError as error:
+        log.error("%s; images are received, and the index will be brought up later", error)  # noqa: TRY400
+        return None
+
+
+def bring_up(store: Store, settings: Settings) -> Report:
+    """Bring the index up to the journals and the files. Raises `StoreError`."""
+    now = clock.now()
     index, rebuilt = open_or_rebuild(store, settings)
     try:
         JournalReader(store, index, settings.route).drain(now.wall)
@@ -196,8 +231,7 @@ def _signals() -> Iterator[int]:
     read, write = os.pipe()
     for descriptor in (read, write):
         os.set_blocking(descriptor, False)
-    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: None) for number in handled}
+    before = {number: signal.signal(number, lambda *_: None) for number in _ALL}
     old = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     try:
         yield read
@@ -212,13 +246,11 @@ def _signals() -> Iterator[int]:
 class Supervisor:
     """Keeps the children running and stops them."""
 
-    def __init__(self, store: Store, settings: Settings, children: list[Child], wake: int, lock: int) -> None:
-        """``wake`` tells of signals, ``lock`` is the store's, which the keeper does not inherit."""
+    def __init__(self, store: Store, children: list[Child], wake: int) -> None:
+        """``wake`` tells of signals."""
         self._store = store
-        self._settings = settings
         self._children = children
         self._wake = wake
-        self._lock = lock
         self._stop_at: float | None = None
         self._interrupts = 0
 
@@ -237,6 +269,8 @@ class Supervisor:
                     for number in os.read(self._wake, 64):
                         self._signalled(number)
                 self._reap()
+                if self._stop_at is not None and not any(child.pid and not child.ends_last for child in self._children):
+                    self._signal_children(signal.SIGTERM, last=True)
                 if self._stop_at is not None and time.monotonic() >= self._stop_at:
                     self._kill()
                     break
@@ -254,18 +288,20 @@ class Supervisor:
         if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) and self._stop_at is None:
             log.info("stopping: running associations may end within %g seconds", GRACE)
             self._stop_at = time.monotonic() + PATIENCE
-            self._signal_children(signal.SIGTERM)
+            self._signal_children(signal.SIGTERM, last=False)
         elif self._interrupts > 1:
             self._stop_at = time.monotonic()
 
-    def _signal_children(self, number: int) -> None:
+    def _signal_children(self, number: int, *, last: bool) -> None:
+        """Signal those that end last, or those that do not."""
         for child in self._children:
-            if child.pid:
+            if child.pid and child.ends_last is last:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, number)
 
     def _kill(self) -> None:
-        self._signal_children(signal.SIGKILL)
+        for last in (False, True):
+            self._signal_children(signal.SIGKILL, last=last)
         deadline = time.monotonic() + 2
         while any(child.pid for child in self._children) and time.monotonic() < deadline:
             self._reap()
@@ -278,7 +314,7 @@ class Supervisor:
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if not pid:
                 continue
-            child.pid = 0
+            child.last_pid, child.pid = child.pid, 0
             if self._stop_at is None:
                 lived = time.monotonic() - child.started
                 child.pause = _FIRST_PAUSE if lived > 60 else min(max(child.pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
@@ -289,12 +325,21 @@ class Supervisor:
     def _restart(self) -> None:
         for child in self._children:
             if not child.pid and self._stop_at is None and time.monotonic() >= child.again_at:
+                self._store.sweep_incoming(f"{child.last_pid}-")
                 self._fork(child)
 
     def _fork(self, child: Child) -> None:
         parent = os.getpid()
-        pid = os.fork()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)  # a signal must not meet the parent's handlers in the child
+        try:
+            pid = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL)
+            log.error("%s cannot be started: %s", child.name, error.strerror)  # noqa: TRY400 - tried again
+            child.again_at = time.monotonic() + _LONGEST_PAUSE
+            return
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL)
             child.pid, child.started = pid, time.monotonic()
             return
         code = 1
@@ -303,9 +348,11 @@ class Supervisor:
             _die_with(parent)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            if child.name == "keeper":
-                os.close(self._lock)  # a copy that hangs in the kernel must not keep a new dock from starting
+            for number in (signal.SIGTERM, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL)
+            for descriptor in child.foreign:
+                os.close(descriptor)
             child.run()
             code = 0
         except DockError as error:
@@ -339,27 +386,38 @@ def _receive(store: Store, settings: Settings, item: Listening) -> None:
     journal.close()
 
 
-def _keep(store: Store, settings: Settings) -> None:
-    """The keeper's process."""
-    index = open_index(store.index_path, settings.index.url, store_id=store.id)
-    keeper = Keeper(store, index, settings, run_beside)
-    reader = JournalReader(store, index, settings.route)
+def _keep(store: Store, settings: Settings, prepared: bool) -> None:
+    """The keeper's process; unless ``prepared`` it brings the index up first."""
     stop_read, stop_write = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(stop_write, b"x"))
     with selectors.DefaultSelector() as selector:
         selector.register(stop_read, selectors.EVENT_READ)
+        while not prepared:
+            try:
+                bring_up(store, settings)
+                prepared = True
+            except StoreError as error:
+                log.error("%s", error)  # noqa: TRY400 - expected, and tried again
+                if selector.select(_LONGEST_PAUSE):
+                    return
+        index = open_index(store.index_path, settings.index.url, store_id=store.id)
+        keeper = Keeper(store, index, settings, run_beside)
+        reader = JournalReader(store, index, settings.route)
         due = 0.0
         while not selector.select(_DRAIN):
             now = clock.now()
             try:
                 reader.drain(now.wall)
                 if now.monotonic >= due:
-                    keeper.tick(now)
                     due = now.monotonic + _TICK
+                    keeper.tick(now)
             except StoreError as error:
-                log.error("%s", error)  # noqa: TRY400 - expected, and tried again at the next tick
-                time.sleep(_TICK)
+                log.error("%s", error)  # noqa: TRY400 - expected, and tried again
+                if selector.select(_AFTER_TROUBLE):
+                    break
     keeper.stop()
-    deadline = time.monotonic() + GRACE
+    with suppress(StoreError):
+        reader.drain(time.time())  # the workers have ended: this is their last word
+    deadline = time.monotonic() + _COPIES_END
     while keeper.busy and time.monotonic() < deadline:
         time.sleep(0.05)

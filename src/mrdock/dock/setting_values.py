@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)?", re.IGNORECASE)
+_MOST = 1 << 60
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _UNITS |= {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
 _TITLE = re.compile(r"[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?")
@@ -85,12 +86,14 @@ def number(above: float, most: float = 1e9) -> Callable[[object], float]:
 
 def size(value: object) -> int:
     """A number of bytes, with or without a unit."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
+    number = -1.0
+    if isinstance(value, int) and not isinstance(value, bool) and value <= _MOST:
+        number = value
+    elif isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
+        number = float(match[1]) * _UNITS[(match[2] or "B").lower()]
+    if not 0 <= number <= _MOST:
         raise ValueError('a size such as "8 GiB" or a number of bytes')
-    return int(float(match[1]) * _UNITS[(match[2] or "B").lower()])
+    return int(number)
 
 
 def free(value: object) -> Free:
@@ -109,7 +112,10 @@ def path(value: object) -> Path:
     """An absolute path; ~ is the home directory."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError("a path")
-    path = Path(value).expanduser()
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError("a path in the home of somebody who exists") from None
     if not path.is_absolute():
         raise ValueError("an absolute path")
     return path

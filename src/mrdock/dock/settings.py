@@ -34,7 +34,7 @@ ROUTE_FIELDS: Final[Mapping[str, tuple[int, str]]] = {
 
 
 def _fields(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(item in ROUTE_FIELDS for item in value):
+    if not isinstance(value, list) or not value or not all(isinstance(i, str) and i in ROUTE_FIELDS for i in value):
         raise ValueError("a list of " + ", ".join(ROUTE_FIELDS))
     return tuple(dict.fromkeys(value))
 
@@ -44,10 +44,17 @@ def _setting(default: Any, reader: Callable[[object], Any], text: str, *, shown:
     return field(default=default, metadata={"read": reader, "help": text, "shown": shown})
 
 
+def home(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise SettingsError(f"{name}: there is no such home directory; name a path with --config and --store") from None
+
+
 def data_home() -> Path:
     """The user's data directory, where the store is made when no setting says another place."""
     base = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "mrdock"
+    return (Path(base) if base.startswith("/") else home("~") / ".local" / "share") / "mrdock"
 
 
 # ---- the tables of the file, in its order ----
@@ -159,7 +166,7 @@ class IndexSettings:
     """Where the index is kept."""
 
     url: str = _setting(
-        "", read.text, "A PostgreSQL URL for the index; by default an SQLite file in the store.", shown='""'
+        "", read.any_text, "A PostgreSQL URL for the index; by default an SQLite file in the store.", shown='""'
     )
 
 
@@ -168,7 +175,9 @@ class LogSettings:
     """What the dock says while it runs."""
 
     level: str = _setting("info", read.one_of("debug", "info", "warning", "error"), "How much is said.")
-    file: Path | None = _setting(None, read.path, "Where it is said; by default to standard error.", shown='""')
+    file: Path | None = _setting(
+        None, read.path_or_nothing, "Where it is said; by default to standard error.", shown='""'
+    )
     json: bool = _setting(False, read.yes_or_no, "One JSON object a line, for machines.")
 
 
@@ -317,7 +326,7 @@ def check(settings: Settings) -> None:
 
 def search_path() -> list[Path]:
     """Where settings are looked for when no option and no variable names a file."""
-    return [Path.home() / ".config" / "mrdock" / "dock.toml", Path("/etc/mrdock/dock.toml")]
+    return [home("~") / ".config" / "mrdock" / "dock.toml", Path("/etc/mrdock/dock.toml")]
 
 
 def load(config: str | None = None, store: str | None = None) -> Settings:
@@ -327,12 +336,12 @@ def load(config: str | None = None, store: str | None = None) -> Settings:
     """
     named = config or os.environ.get("MRDOCK_CONFIG")
     if named:
-        path: Path | None = Path(named).expanduser()
+        path: Path | None = home(named)
     else:
         path = next((place for place in search_path() if place.is_file()), None)
     settings = Settings() if path is None else read_file(path)
     if store is not None:
-        root = Path(store).expanduser().absolute()
+        root = home(store).absolute()
         settings = dataclasses.replace(settings, store=dataclasses.replace(settings.store, root=root))
     return settings
 

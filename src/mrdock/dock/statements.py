@@ -2,14 +2,65 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+from dataclasses import replace as with_values
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, update
+from sqlalchemy import ColumnElement, Connection, String, Table, bindparam, update
 
 from mrdock.dock import tables as t
-from mrdock.dock.entries import Noted, Opened, Received, RouteRow
+from mrdock.dock.entries import Closed, Entry, Noted, Opened, Received, RouteRow
 from mrdock.dock.states import State
+
+_V = TypeVar("_V")
+_UNWRITABLE: Final = re.compile("[\0\ud800-\udfff]")
+_TABLES: Final[Mapping[type[Entry], tuple[Table, ...]]] = {
+    Received: (t.instances, t.series, t.studies),
+    Opened: (t.associations,),
+    Closed: (t.associations,),
+    Noted: (t.events,),
+}
+_WIDTHS: Final = {
+    kind: {
+        column.name: column.type.length
+        for table in tables
+        for column in table.c
+        if not column.primary_key and isinstance(column.type, String) and column.type.length
+    }
+    for kind, tables in _TABLES.items()
+}
+"""How long the texts of an entry may be; those that identify it are not in here, they are never cut."""
+
+
+def is_writable(text: str) -> bool:
+    """Whether every database takes a text: NUL (PostgreSQL) and lone surrogates cannot be written."""
+    return _UNWRITABLE.search(text) is None
+
+
+def clean(value: _V) -> _V:
+    """A value as every database takes it: in a text U+FFFD stands for what cannot be written."""
+    if isinstance(value, str) and not is_writable(value):
+        return _UNWRITABLE.sub("\ufffd", value)  # type: ignore[return-value]
+    return value
+
+
+def fit(entry: Entry) -> Entry:
+    """An entry whose texts every database takes, cut to their columns."""
+    changed: dict[str, Any] = {}
+    widths = _WIDTHS[type(entry)]
+    for field in fields(entry):
+        value = getattr(entry, field.name)
+        if isinstance(value, str):
+            fitting = clean(value)
+            width = widths.get(field.name)
+            if width is not None and len(fitting) > width:
+                fitting = fitting[:width]
+            if fitting is not value:
+                changed[field.name] = fitting
+    return with_values(entry, **changed) if changed else entry
 
 
 def opened_row(entry: Opened) -> dict[str, Any]:
@@ -26,8 +77,10 @@ def opened_row(entry: Opened) -> dict[str, Any]:
 
 
 def noted_row(entry: Noted) -> dict[str, Any]:
-    """The row of an event."""
-    return {"at": entry.at, "kind": entry.kind, "study": entry.study, "text": entry.text}
+    """The row of an event; its key is the same when it is written again."""
+    said = repr((entry.at, entry.kind, entry.study, entry.text)).encode()
+    key = hashlib.sha256(said).hexdigest()[:32]
+    return {"at": entry.at, "kind": entry.kind, "study": entry.study, "text": entry.text, "key": key}
 
 
 def new_study_row(image: Received, first_received: float) -> dict[str, Any]:
@@ -78,11 +131,11 @@ def route_row(row: RouteRow) -> dict[str, Any]:
     return {
         "study": row.study,
         "series": row.series,
-        "path": row.path,
+        "path": clean(row.path),
         "asked": row.asked,
         "state": row.state,
-        "reason": row.reason,
-        "suggestion": row.suggestion,
+        "reason": clean(row.reason),
+        "suggestion": clean(row.suggestion),
         "changed": row.changed,
     }
 
@@ -112,9 +165,17 @@ def replace(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed), unique)
 
 
-def each(connection: Connection, study: str, names: Iterable[str], **values: Any) -> None:
-    """Change columns of a study's images, by their names."""
-    rows = [{"the_name": name} for name in names]
+def each(
+    connection: Connection,
+    study: str,
+    names: Iterable[str],
+    only: ColumnElement[bool] | None = None,
+    **values: Any,
+) -> None:
+    """Change columns of a study's images, by their names; with ``only`` of those for which it is so."""
+    rows = [{"the_name": name} for name in names if is_writable(name)]
     if rows:
         here = (t.instances.c.study == study) & (t.instances.c.name == bindparam("the_name"))
+        if only is not None:
+            here &= only
         connection.execute(update(t.instances).where(here).values(values), rows)

@@ -137,6 +137,9 @@ def gather(store: Store, index: Index, settings: Settings, now: Now) -> Status:
     """Look at everything once."""
     facts = holder(store)
     running = "listeners" in facts
+    rows = queries.all_studies(index)
+    if not facts:  # what was being copied when the last dock was killed is not being copied now
+        rows = [dataclasses.replace(row, copying=None) for row in rows]
     feeding = queries.open_associations(index) if running else {}
     counts = queries.counts(index)
     routes: defaultdict[str, list[RouteRow]] = defaultdict(list)
@@ -155,7 +158,7 @@ def gather(store: Store, index: Index, settings: Settings, now: Now) -> Status:
         listeners=tuple(listeners),
         studies=tuple(
             _study(row, counts.get(row.uid, NO_COUNT), routes[row.uid], settings, now)
-            for row in queries.all_studies(index)
+            for row in rows
         ),
         free=space.free,
         total=space.total,

@@ -20,7 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,14 +28,14 @@ from typing import Any, Final
 from mrdock.dock import record
 from mrdock.dock.setting_values import Free
 from mrdock.errors import BusyError, StoreError
-from mrdock.files.durable import SharedSync, open_directory, opened, rename_new, write_whole
+from mrdock.files.durable import NO_ROOM, SharedSync, make_directories, open_directory, opened, write_whole
 
 MARKER: Final = ".mrdock-store"
 PRIVATE: Final = ".mrdock"
 QUARANTINE: Final = "quarantine"
 FILE_MODE: Final = 0o640
 DIRECTORY_MODE: Final = 0o2750
-STUDY_NAME: Final = re.compile(r"\d{8}_\d{6}_([0-9a-f]{8,64})")
+STUDY_NAME: Final = re.compile(r"[0-9]{8}_[0-9]{6}_([0-9a-f]{8,64})")
 _LOCK_PATIENCE: Final = 5.0
 
 _counter = itertools.count()
@@ -56,20 +56,27 @@ class Store:
         """Open the store in ``root``; see `open_store`."""
         self.root = root
         self.minimum_free = minimum_free
-        self.descriptor = open_directory(str(root), follow=True)
-        self.private = open_directory(PRIVATE, directory=self.descriptor)
-        self.incoming = open_directory("incoming", directory=self.private)
-        self.trash = open_directory("trash", directory=self.private)
-        self.journals = open_directory("journals", directory=self.private)
-        self.quarantine = open_directory(QUARANTINE, directory=self.descriptor)
-        self._place = os.fstat(self.descriptor)
         self.id = _identity(root)
         self.broken: str | None = None
+        with ExitStack() as stack:
+
+            def opened_directory(name: str, directory: int | None = None) -> int:
+                descriptor = open_directory(name, directory=directory, follow=directory is None)
+                stack.callback(os.close, descriptor)
+                return descriptor
+
+            self.descriptor = opened_directory(str(root))
+            self.private = opened_directory(PRIVATE, self.descriptor)
+            self.incoming = opened_directory("incoming", self.private)
+            self.trash = opened_directory("trash", self.private)
+            self.journals = opened_directory("journals", self.private)
+            self.quarantine = opened_directory(QUARANTINE, self.descriptor)
+            self._place = os.fstat(self.descriptor)
+            self._descriptors = stack.pop_all()
 
     def close(self) -> None:
         """Close all descriptors."""
-        for descriptor in (self.quarantine, self.journals, self.trash, self.incoming, self.private, self.descriptor):
-            os.close(descriptor)
+        self._descriptors.close()
 
     @property
     def index_path(self) -> Path:
@@ -85,15 +92,28 @@ class Store:
         """Why nothing can be stored now, or None."""
         if self.broken is not None:
             return self.broken
+        trouble = self.trouble_of_place()
+        if trouble is not None:
+            return trouble
+        space = self.space()
+        if space.free < self.minimum_free.bytes_of(space.total):
+            return "the disk is too full"
+        return None
+
+    def failed(self, error: OSError) -> str:
+        """An fsync failed. Unless the disk was full nothing more is taken: the kernel may have thrown data away."""
+        if error.errno not in NO_ROOM and self.broken is None:
+            self.broken = f"the disk failed to write ({error.strerror}); the dock has to be restarted"
+        return self.broken or ""
+
+    def trouble_of_place(self) -> str | None:
+        """Why the store is not where it was, or None."""
         try:
             place = os.stat(self.root)
         except OSError as error:
             return f"the store cannot be reached: {error.strerror}"
         if (place.st_ino, place.st_dev) != (self._place.st_ino, self._place.st_dev):
             return "the store is no longer in its place"
-        space = self.space()
-        if space.free < self.minimum_free.bytes_of(space.total):
-            return "the disk is too full"
         return None
 
     def study_names(self) -> Iterator[str]:
@@ -103,14 +123,22 @@ class Store:
                 if STUDY_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                     yield entry.name
 
-    def sweep_incoming(self) -> int:
-        """Delete what receiving and deleting left behind when the process died; the caller holds the lock."""
-        count = 0
-        for directory in (self.incoming, self.trash):
+    def has_marker(self) -> bool:
+        """Whether the directory still says that it is this store; nothing is deleted otherwise."""
+        with suppress(OSError):
+            return _identity(self.root) == self.id and self.trouble_of_place() is None
+        return False
+
+    def sweep_incoming(self, beginning: str = "") -> None:
+        """Delete what receiving and deleting left behind when a process died; the caller holds the lock.
+
+        ``beginning`` limits that to the names that begin so. What cannot be deleted stays.
+        """
+        for directory in (self.incoming, *(() if beginning else (self.trash,))):
             for name in os.listdir(directory):
-                delete_tree(name, directory)
-                count += 1
-        return count
+                if name.startswith(beginning):
+                    with suppress(OSError):
+                        delete_tree(name, directory)
 
 
 def delete_tree(name: str, directory: int) -> None:
@@ -132,27 +160,31 @@ def open_store(root: Path, minimum_free: Free, *, create: bool) -> Store:
         if not (root / MARKER).is_file():
             raise StoreError(f"{root}: no store (it has no {MARKER})")
         for path in (*(root / PRIVATE / name for name in ("incoming", "trash", "journals")), root / QUARANTINE):
-            if not path.is_dir():
-                path.mkdir(parents=True)
-                os.chmod(path, DIRECTORY_MODE)
+            make_directories(str(path), DIRECTORY_MODE)
         return Store(root, minimum_free)
     except OSError as error:
         raise StoreError(f"{root}: the store cannot be used: {error.strerror}") from error
 
 
 def _create(root: Path) -> None:
-    if root.exists() and not (root / MARKER).exists() and any(root.iterdir()):
+    if root.exists() and not (root / MARKER).exists() and any(_foreign(root)):
         raise StoreError(f"{root}: not empty and no store; a new store needs an empty directory")
-    if not root.exists():
-        root.mkdir(parents=True)
-        os.chmod(root, DIRECTORY_MODE)
+    make_directories(str(root), DIRECTORY_MODE)
     if not (root / MARKER).exists():
         content = json.dumps({"store": str(uuid.uuid4()), "layout": 1}).encode() + b"\n"
         with opened(str(root), os.O_RDONLY | os.O_DIRECTORY) as directory:
             write_whole(MARKER, content, directory=directory, mode=FILE_MODE)
 
 
+def _foreign(root: Path) -> Iterator[str]:
+    """What is in a directory that no interrupted making of a store leaves there."""
+    for entry in root.iterdir():
+        if not (entry.name.startswith(f".{MARKER}.") and entry.name.endswith(".part")):
+            yield entry.name
+
+
 def _identity(root: Path) -> str:
+    """The store's own id."""
     try:
         return str(json.loads((root / MARKER).read_bytes())["store"])
     except (ValueError, KeyError, TypeError):
@@ -222,8 +254,8 @@ def study_hash(study_uid: str, digits: int = 8) -> str:
 
 def study_name(study_uid: str, date: str, time_: str, digits: int = 8) -> str:
     """The name of a new study's directory; date and time are zeros where the header has none."""
-    day = date if re.fullmatch(r"\d{8}", date) else "0" * 8
-    clock = re.match(r"\d{6}|\d{4}|\d{2}", time_)
+    day = date if re.fullmatch(r"[0-9]{8}", date) else "0" * 8
+    clock = re.match(r"[0-9]{6}|[0-9]{4}|[0-9]{2}", time_)
     return f"{day}_{(clock[0] if clock else '').ljust(6, '0')}_{study_hash(study_uid, digits)}"
 
 
@@ -255,17 +287,39 @@ class StudyDirectories:
             directory = self._open.get(study_uid)
             if directory is None:
                 directory = self._find(study_uid) or self._make(study_uid, date, time_)
+                try:
+                    self._settle(directory)
+                except BaseException:
+                    os.close(directory.descriptor)
+                    raise
                 self._open[study_uid] = directory
-                self._names[study_uid] = directory.name
             directory.users += 1
             return directory
+
+    def _settle(self, directory: StudyDirectory) -> None:
+        """Make the directory's own entry durable once: whoever made it may not have come to that yet."""
+        if self._names.get(directory.study_uid) != directory.name:
+            try:
+                os.fsync(self._store.descriptor)
+            except OSError as error:
+                self._store.failed(error)
+                raise
+            self._names[directory.study_uid] = directory.name
+
+    def forget(self, directory: StudyDirectory) -> None:
+        """The directory is gone from the store: the next one who asks gets another."""
+        with self._lock:
+            if self._open.get(directory.study_uid) is directory:
+                del self._open[directory.study_uid]
+            self._names.pop(directory.study_uid, None)
 
     def release(self, directory: StudyDirectory) -> None:
         """One user less; the last one closes the directory and gives up its lock."""
         with self._lock:
             directory.users -= 1
             if not directory.users:
-                self._open.pop(directory.study_uid, None)
+                if self._open.get(directory.study_uid) is directory:
+                    del self._open[directory.study_uid]
                 os.close(directory.descriptor)
 
     def _find(self, study_uid: str) -> StudyDirectory | None:
@@ -290,24 +344,36 @@ class StudyDirectories:
             try:
                 with _directory(beside, store.incoming) as descriptor:
                     os.fchmod(descriptor, DIRECTORY_MODE)
-                    write_whole(record.NAME, record.first_line(study_uid), directory=descriptor, mode=FILE_MODE)
+                    self._begin_record(study_uid, descriptor)
                 name = self._rename(beside, study_uid, date, time_)
             except BaseException:
                 with suppress(OSError):
                     delete_tree(beside, store.incoming)
                 raise
-            os.fsync(store.descriptor)
         directory = lock_study(store, name, study_uid)
         if directory is None:
             raise OSError(errno.ENOENT, "the study's directory vanished", name)
         return directory
 
+    def _begin_record(self, study_uid: str, directory: int) -> None:
+        try:
+            write_whole(record.NAME, record.first_line(study_uid), directory=directory, mode=FILE_MODE)
+        except OSError as error:
+            self._store.failed(error)
+            raise
+
     def _rename(self, beside: str, study_uid: str, date: str, time_: str) -> str:
-        """Give the new directory its name; more digits of the hash where another study has the same."""
+        """Give the new directory its name; more digits of the hash where another study has the same.
+
+        Under the lock of `_make` nobody else makes directories here, so looking first is enough: not every file
+        system can rename a directory without replacing.
+        """
         for digits in (8, 16, 64):
             name = study_name(study_uid, date, time_, digits)
-            with suppress(FileExistsError):
-                rename_new(beside, name, source_dir=self._store.incoming, target_dir=self._store.descriptor)
+            try:
+                os.stat(name, dir_fd=self._store.descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                os.rename(beside, name, src_dir_fd=self._store.incoming, dst_dir_fd=self._store.descriptor)
                 return name
         raise FileExistsError(errno.EEXIST, "a directory of this name is there already", name)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-LAYOUT: Final = "1"
+LAYOUT: Final = "2"
 
 metadata = MetaData()
 
@@ -15,7 +15,7 @@ facts = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", Text, nullable=False),
-    comment="the layout of these tables; when the clock was last seen; when was last swept",
+    comment="the layout of these tables; whose store this is; how far journals are read; when the clock was last seen",
 )
 
 studies = Table(
@@ -24,13 +24,13 @@ studies = Table(
     Column("uid", String(64), primary_key=True),
     Column("directory", String(128), nullable=False, unique=True),
     Column("state", String(16), nullable=False, index=True),
-    Column("version", Integer, nullable=False, default=0, comment="grows with every image"),
+    Column("version", Integer, nullable=False, default=0, comment="grows when images come and when a person asks"),
     Column("first_received", Float, nullable=False),
     Column("last_received", Float, nullable=False),
     Column("active_monotonic", Float, nullable=False, comment="monotonic clock at the last image"),
     Column("active_boot", String(64), nullable=False, comment="the boot that clock belongs to"),
     Column("completed", Float),
-    Column("looks", Text, nullable=False, default="", comment="what is missing, by the headers; empty: nothing"),
+    Column("looks", Text, nullable=False, default="", comment="how its series look, by the headers, as JSON"),
     Column("attempts", Integer, nullable=False, default=0, comment="at routing, since it last made progress"),
     Column("next_try", Float, nullable=False, default=0.0),
     Column("asked_path", Text, comment="where a person wants series without a path of their own"),
@@ -116,4 +116,5 @@ events = Table(
     Column("kind", String(32), nullable=False),
     Column("study", String(64)),
     Column("text", Text, nullable=False),
+    Column("key", String(32), nullable=False, unique=True, comment="of all that, so that it is noted once"),
 )

@@ -17,9 +17,9 @@ log = logging.getLogger("mrdock.index")
 
 def mark_taken(directory: StudyDirectory, index: Index, now: Now) -> tuple[int, int]:
     """Write down which images are no longer in the directory, and which are back; returns how many of each."""
+    images = queries.instances_of(index, directory.study_uid)  # first: of what comes after it, nothing is said
     with os.scandir(directory.descriptor) as entries:
         present = {entry.name for entry in entries}
-    images = queries.instances_of(index, directory.study_uid)
     gone = [image for image in images if image.taken is None and image.name not in present]
     back = [image.name for image in images if image.taken is not None and image.name in present]
     if gone:

@@ -18,6 +18,10 @@ from typing import Final
 _RENAME_NOREPLACE: Final = 1
 _NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
 _BLOCK: Final = 1 << 20
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a disk that is full: it may have room again. Other failures to write may have lost data."""
+
 _O_DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 _O_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 
@@ -120,10 +124,15 @@ def open_directory(path: str, *, directory: int | None = None, follow: bool = Fa
     return os.open(path, flags if follow else flags | _O_NOFOLLOW, dir_fd=directory)
 
 
-def fsync_path(path: str) -> None:
-    """Make a directory's entries durable."""
-    with opened(path, os.O_RDONLY | _O_DIRECTORY) as descriptor:
-        os.fsync(descriptor)
+def make_directories(path: str, mode: int) -> None:
+    """Make a directory and the missing ones above it, each of them durable in its parent. Raises `OSError`."""
+    if not os.path.isdir(path):
+        parent = os.path.dirname(path)
+        make_directories(parent, mode)
+        os.mkdir(path)
+        os.chmod(path, mode)
+        with opened(parent, os.O_RDONLY | _O_DIRECTORY) as descriptor:
+            os.fsync(descriptor)
 
 
 def blocks(descriptor: int, start: int = 0) -> Iterator[bytes]:
@@ -149,7 +158,8 @@ class SharedSync:
     """Directory syncs that callers share: one fsync serves all whose renames were done when it began.
 
     A caller that comes while a sync runs waits for the next one, which then serves all that wait (group commit). A
-    sync that fails fails for all whom it served: a second one could claim success for what the first has lost.
+    sync that fails fails for all whom it served, and, where the disk failed, for all who ask later: the kernel tells
+    of lost data once, so a second fsync may claim success for what the first has lost.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -160,6 +170,8 @@ class SharedSync:
         self._served = 0
         self._running = False
         self._failures: dict[int, OSError] = {}
+        self._lost: OSError | None = None
+        self.successes = 0
 
     def sync(self) -> None:
         """Return when an fsync that began after this call has succeeded; raises `OSError` where it failed."""
@@ -168,23 +180,33 @@ class SharedSync:
             mine = self._asked
             while self._running and self._served < mine:
                 self._condition.wait()
+            failed = self._lost or self._failures.pop(mine, None)
+            if failed is not None:
+                raise OSError(failed.errno, failed.strerror)
             if self._served >= mine:
-                error = self._failures.pop(mine, None)
-                if error is not None:
-                    raise error
                 return
             self._running = True
             first, last = self._served + 1, self._asked
-        failure = None
+        done, failure = False, None
         try:
             os.fsync(self._descriptor)
+            done = True
         except OSError as error:
             failure = error
             raise
         finally:
             with self._condition:
-                if failure is not None:
-                    self._failures.update({number: failure for number in range(first, last + 1) if number != mine})
-                self._served = last
-                self._running = False
-                self._condition.notify_all()
+                self._ended(done, failure, mine, range(first, last + 1))
+
+    def _ended(self, done: bool, failure: OSError | None, mine: int, served: range) -> None:
+        """Note how an fsync ended; one that was interrupted has served nobody, and who waits has one of its own."""
+        if done:
+            self.successes += 1
+        elif failure is not None and failure.errno in NO_ROOM:
+            self._failures.update({number: failure for number in served if number != mine})
+        elif failure is not None:
+            self._lost = failure
+        if done or failure is not None:
+            self._served = served[-1]
+        self._running = False
+        self._condition.notify_all()

@@ -25,6 +25,10 @@ class State(enum.Enum):
     ENDED = "nothing more"
 
 
+_FRAGMENTS: Final = 10_000
+_FRAGMENTS_BYTES: Final = 64
+"""A data set in more fragments than that, of fewer bytes on average, only serves to keep us busy."""
+
 ALLOWED: Final[Mapping[State, frozenset[int]]] = {
     State.MESSAGE: frozenset({pdu.P_DATA, pdu.RELEASE_RQ, pdu.ABORT}),
     State.COMMAND: frozenset({pdu.P_DATA, pdu.ABORT}),
@@ -93,6 +97,8 @@ class Association:
         self._command = bytearray()
         self._context_id = 0
         self._request: Command | None = None
+        self._fragments = 0
+        self._bytes = 0
         self.state = State.MESSAGE
 
     def receive(self, kind: int, body: memoryview) -> Iterator[Event]:
@@ -115,6 +121,10 @@ class Association:
             return
         if self.state is State.DATA_SET:
             self._check_context(value)
+            self._fragments += 1
+            self._bytes += len(value.data)
+            if self._fragments > _FRAGMENTS and self._bytes < _FRAGMENTS_BYTES * self._fragments:
+                raise ProtocolFault("a data set in absurdly small fragments")
             yield StoreData(value.data)
             if value.is_last:
                 yield StoreEnds()
@@ -162,6 +172,7 @@ class Association:
                 yield self._reply(Status.MISTYPED_ARGUMENT)
             else:
                 self.state = State.DATA_SET
+                self._fragments = self._bytes = 0
                 yield StoreBegins(context, command)
         elif command.field == dimse.ECHO_RQ and not command.has_data_set:
             self.state = State.MESSAGE

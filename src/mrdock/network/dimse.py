@@ -91,7 +91,7 @@ def decode_command(data: bytes | bytearray) -> Command:
 
 
 def _text(raw: bytes) -> str:
-    return raw.rstrip(b"\0 ").decode("latin-1")
+    return raw.strip(b"\0 ").decode("latin-1")
 
 
 def _element(element: int, value: bytes) -> bytes:
@@ -113,14 +113,14 @@ def _with_length(body: bytes) -> bytes:
 
 def encode_response(request: Command, status: int, comment: str = "") -> bytes:
     """The response to ``request``, without a data set; ``comment`` goes out with failures only (PS3.7 section C)."""
-    body = _string(_AFFECTED_CLASS, request.sop_class) if request.sop_class else b""
+    body = _string(_AFFECTED_CLASS, request.sop_class) if 0 < len(request.sop_class) <= 64 else b""
     body += _number(_COMMAND_FIELD, request.field | RESPONSE)
     body += _number(_RESPONDED_ID, request.message_id or 0)
     body += _number(_DATA_SET_TYPE, NO_DATA_SET)
     body += _number(_STATUS, status)
     if comment and status:
         body += _string(_ERROR_COMMENT, comment[:64], b" ")
-    if request.sop_instance:
+    if 0 < len(request.sop_instance) <= 64:
         body += _string(_AFFECTED_INSTANCE, request.sop_instance)
     return _with_length(body)
 

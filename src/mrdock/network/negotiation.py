@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydicom.uid import UID
@@ -57,7 +57,8 @@ class Proposal:
 class Request:
     """An A-ASSOCIATE-RQ: who calls whom, and what it proposes.
 
-    ``longest`` is the longest PDU body the requestor takes (0: any).
+    ``longest`` is the longest PDU body the requestor takes (0: any); ``titles`` are its bytes 11 to 74, which an
+    acceptance gives back as they came (PS3.8 table 9-17).
     """
 
     calling: str
@@ -66,6 +67,7 @@ class Request:
     version: int
     proposals: tuple[Proposal, ...]
     longest: int
+    titles: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def parse_request(body: memoryview) -> Request:
         version=struct.unpack_from(">H", body)[0],
         proposals=tuple(proposals),
         longest=longest,
+        titles=bytes(body[4:_FIXED]),
     )
 
 
@@ -185,7 +188,9 @@ class Acceptable:
             context.abstract_syntax = UID(
                 proposal.abstract_syntax if _is_strict(proposal.abstract_syntax) else _NO_SYNTAX
             )
-            context.transfer_syntax = [uid for uid in proposal.transfer_syntaxes if _is_strict(uid)] or [_NO_SYNTAX]
+            context.transfer_syntax = [uid for uid in proposal.transfer_syntaxes if uid in self._transfer] or [
+                _NO_SYNTAX
+            ]
             proposed.append(context)
             known = self._contexts.get(proposal.abstract_syntax)
             if known is None and self._unknown is not None and self._unknown(proposal.abstract_syntax):
@@ -228,7 +233,8 @@ def encode_accept(request: Request, results: Sequence[PresentationContext], long
     primitive.presentation_context_definition_results_list = list(results)
     pdu = A_ASSOCIATE_AC()
     pdu.from_primitive(primitive)
-    return bytes(pdu.encode())
+    encoded = bytes(pdu.encode())
+    return encoded[:10] + request.titles + encoded[10 + len(request.titles) :]
 
 
 def encode_request(calling: str, called: str, proposals: Sequence[Proposal], longest: int) -> bytes:

@@ -129,11 +129,11 @@ def data_header(context_id: int, length: int, *, command: bool, last: bool) -> b
 def command_pdus(context_id: int, command: bytes, longest: int) -> bytes:
     """A command set as P-DATA PDUs of at most ``longest`` bytes each (0: no limit)."""
     size = len(command) if not longest else max(2, (longest - 6) & ~1)
-    out = b""
+    out = []
     for start in range(0, len(command), size):
         part = command[start : start + size]
-        out += data_header(context_id, len(part), command=True, last=start + size >= len(command)) + part
-    return out
+        out += [data_header(context_id, len(part), command=True, last=start + size >= len(command)), part]
+    return b"".join(out)
 
 
 def abort(reason: int, *, provider: bool = True) -> bytes:

@@ -12,13 +12,14 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from mrdock.dicom.part10 import FileMeta, decode_file_meta
-from mrdock.dicom.sop_classes import TRANSFER_SYNTAXES, VERIFICATION
+from mrdock.dicom.scan import first_values
+from mrdock.dicom.sop_classes import DEFLATED, TRANSFER_SYNTAXES, VERIFICATION
 from mrdock.errors import AbortedError, ConnectError, DicomError, NetworkError, RejectedError
 from mrdock.network import dimse, pdu
 from mrdock.network.negotiation import Proposal, encode_request, parse_accept
@@ -28,6 +29,8 @@ LONGEST_PDU: Final = 131072
 _LONGEST_SENT: Final = 1 << 20
 _READ: Final = 1 << 20
 _META: Final = 1 << 16
+_SOP_CLASS: Final = 0x00080016
+_SOP_INSTANCE: Final = 0x00080018
 _MOST_CONTEXTS: Final = 128
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
@@ -57,7 +60,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A DICOM file to be sent: where it is, and what its meta information says."""
+    """A DICOM file to be sent: where it is, and what it is.
+
+    SOP class and instance in ``meta`` are those of the data set where it says them: they are what the peer checks,
+    and the meta information of files that were anonymised says the old ones.
+    """
 
     path: Path
     meta: FileMeta
@@ -69,9 +76,16 @@ def image_file(path: Path) -> ImageFile:
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         try:
-            return ImageFile(path, decode_file_meta(stream.read(_META)), size)
+            data = stream.read(_META)
+            meta = decode_file_meta(data)
         except DicomError as error:
             raise type(error)(f"{path}: {error}") from None
+    said = first_values(data, meta.transfer_syntax, (_SOP_CLASS, _SOP_INSTANCE), start=meta.data_set_at)
+    uids = {tag: value.strip(b"\0 ").decode("latin-1") for tag, value in said.items()}
+    if meta.transfer_syntax != DEFLATED:
+        sop_class, sop_instance = uids.get(_SOP_CLASS), uids.get(_SOP_INSTANCE)
+        meta = replace(meta, sop_class=sop_class or meta.sop_class, sop_instance=sop_instance or meta.sop_instance)
+    return ImageFile(path, meta, size)
 
 
 def propose(files: Iterable[ImageFile]) -> list[Proposal]:

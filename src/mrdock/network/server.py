@@ -7,6 +7,7 @@ an image back until its first part is acknowledged (Nagle), and the kernel would
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import selectors
@@ -15,7 +16,7 @@ import struct
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,12 +26,16 @@ from mrdock.network.access import STOPPING, TOO_MANY, Access, Refusal
 from mrdock.network.handler import Caller, Handler, Limits
 from mrdock.network.negotiation import Acceptable, Request, parse_request
 from mrdock.network.pdu import ProtocolFault
-from mrdock.network.session import DRAIN_BYTES, DRAIN_SECONDS, GIVES_WAY, Session, Slot, close_politely
+from mrdock.network.session import DRAIN_BYTES, DRAIN_SECONDS, Session, Slot
 
 log = logging.getLogger("mrdock.network")
 
 _TICK: Final = 0.5
 _MOST_PENDING: Final = 512
+_MOST_PENDING_BYTES: Final = 16 << 20
+_PAUSE_WITHOUT_DESCRIPTORS: Final = 0.2
+_LAST_CHANCE: Final = 1.0
+"""Seconds that who has not said its request yet has to say it when the server stops, to be refused in words."""
 
 
 @dataclass(eq=False, slots=True)
@@ -69,7 +74,10 @@ class StorageServer:
         self._lock = threading.RLock()  # a signal handler may call stop() while its thread holds it
         self._stopping = False
         self._stop_at = float("inf")
+        self._stopped = float("inf")
         self._ended = False
+        self._accept_again = float("inf")
+        self._leaving: deque[tuple[socket.socket, str]] = deque()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -81,37 +89,62 @@ class StorageServer:
         self._sock.setblocking(False)
         self._selector.register(self._sock, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
-        pause_until = 0.0
         try:
             while not self._stopping or self._still_running():
                 for key, _ in self._selector.select(_TICK):
                     if key.fileobj is self._sock:
-                        if time.monotonic() >= pause_until and not self._accept():
-                            pause_until = time.monotonic() + 0.2
-                            time.sleep(0.05)
+                        if not self._accept():
+                            self._selector.unregister(self._sock)  # it would say at once that somebody waits
+                            self._accept_again = time.monotonic() + _PAUSE_WITHOUT_DESCRIPTORS
                     elif key.fd == self._wake_read:
-                        with suppress(BlockingIOError):
-                            os.read(self._wake_read, 4096)
+                        self._woken()
                     elif key.fd in self._pending:
                         self._read_pending(self._pending[key.fd])
                 self._expire()
         finally:
+            with self._lock:
+                self._ended = True
+            self._woken()
             for pending in list(self._pending.values()):
                 self._drop(pending)
             self._selector.close()
             self._sock.close()
             with self._lock:
-                self._ended = True
                 os.close(self._wake_read)
                 os.close(self._wake_write)
 
     def stop(self, grace: float) -> None:
         """Take no new association; let the running ones go on for ``grace`` seconds, then abort them."""
-        self._stop_at = time.monotonic() + grace
+        now = time.monotonic()
+        self._stop_at = now + grace
+        self._stopped = min(self._stopped, now)
         self._stopping = True
         with self._lock, suppress(BlockingIOError):
             if not self._ended:
                 os.write(self._wake_write, b"x")
+
+    def _woken(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+        while self._leaving:
+            sock, host = self._leaving.popleft()
+            self._drain(_Pending(sock, host, 0.0))
+
+    def _drain(self, pending: _Pending) -> None:
+        """Close a connection when its peer has, or soon: what was said last is to reach it."""
+        pending.draining = True
+        pending.data.clear()
+        pending.deadline = time.monotonic() + DRAIN_SECONDS
+        self._pending[pending.sock.fileno()] = pending
+        self._selector.register(pending.sock, selectors.EVENT_READ)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Bound the connections that are no association, and the bytes they have said."""
+        while len(self._pending) > _MOST_PENDING:
+            self._drop(min(self._pending.values(), key=lambda pending: pending.deadline))
+        while sum(len(pending.data) for pending in self._pending.values()) > _MOST_PENDING_BYTES:
+            self._drop(max(self._pending.values(), key=lambda pending: len(pending.data)))
 
     def _still_running(self) -> bool:
         with self._lock:
@@ -141,11 +174,10 @@ class StorageServer:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if len(self._pending) >= _MOST_PENDING:
-                self._drop(min(self._pending.values(), key=lambda pending: pending.deadline))
             pending = _Pending(sock, host, time.monotonic() + self._limits.acse)
             self._pending[sock.fileno()] = pending
             self._selector.register(sock, selectors.EVENT_READ)
+            self._make_room()
 
     def _read_pending(self, pending: _Pending) -> None:
         try:
@@ -158,6 +190,9 @@ class StorageServer:
             self._drop(pending)
             return
         pending.data += chunk
+        self._make_room()
+        if pending.sock.fileno() not in self._pending:
+            return
         if pending.draining:
             if len(pending.data) > DRAIN_BYTES:
                 self._drop(pending)
@@ -198,8 +233,8 @@ class StorageServer:
             mine = [slot for slot in slots if slot.host == host]
             if len(slots) < self._limits.associations and len(mine) < self._limits.per_peer:
                 return None
-            before = time.monotonic() - GIVES_WAY
-            silent = [slot for slot in mine if not slot.busy and slot.quiet_since < before]
+            now = time.monotonic()
+            silent = [slot for slot in mine if slot.gives_way_at(now)]
             if not silent:
                 return TOO_MANY
             oldest = min(silent, key=lambda slot: slot.quiet_since)
@@ -218,14 +253,18 @@ class StorageServer:
         _send_quietly(pending.sock, last)
         with suppress(OSError):
             pending.sock.shutdown(socket.SHUT_WR)
-        pending.draining = True
-        pending.data.clear()
-        pending.deadline = time.monotonic() + DRAIN_SECONDS
+        self._selector.unregister(pending.sock)
+        self._drain(pending)
 
     def _expire(self) -> None:
         now = time.monotonic()
+        if now >= self._accept_again:
+            self._accept_again = float("inf")
+            self._selector.register(self._sock, selectors.EVENT_READ)
         for pending in list(self._pending.values()):
-            if now < pending.deadline and not (self._stopping and not pending.draining):
+            if self._stopping and not pending.draining:
+                pending.deadline = min(pending.deadline, self._stopped + _LAST_CHANCE)
+            if now < pending.deadline or pending.sock.fileno() not in self._pending:
                 continue
             if pending.draining:
                 self._drop(pending)
@@ -268,7 +307,24 @@ class StorageServer:
             log.exception("%s: association %s ended by an error of ours", self._listener, caller.association)
         finally:
             self._release(slot)
-            close_politely(slot.sock, last)
+            self._leave(slot, last)
+
+    def _leave(self, slot: Slot, last: bytes) -> None:
+        """Say ``last``; the waiting thread then waits for the peer to close, so that no thread has to."""
+        if not last:
+            slot.sock.close()
+            return
+        slot.sock.setblocking(False)
+        _send_quietly(slot.sock, last)
+        with suppress(OSError):
+            slot.sock.shutdown(socket.SHUT_WR)
+        with self._lock:
+            if self._ended:
+                slot.sock.close()
+                return
+            self._leaving.append((slot.sock, slot.host))
+            with suppress(BlockingIOError):
+                os.write(self._wake_write, b"x")
 
     @property
     def limits(self) -> Limits:
@@ -296,7 +352,7 @@ class StorageServer:
         return time.monotonic() >= self._stop_at
 
 
-_EXHAUSTED: Final = frozenset({12, 23, 24, 105})  # ENOMEM, ENFILE, EMFILE, ENOBUFS
+_EXHAUSTED: Final = frozenset({errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOBUFS})
 
 
 def _whole_request(data: bytearray) -> Request | None:

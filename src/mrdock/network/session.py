@@ -6,7 +6,6 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,8 +16,15 @@ from mrdock.network.handler import Caller, Handler, Limits, Sink
 from mrdock.network.negotiation import Acceptable, Request, encode_accept
 from mrdock.network.pdu import PduBuffer, ProtocolFault
 
-GIVES_WAY: Final = 2.0
-"""Seconds without a word after which an association gives way to a new one of the same peer, or to the end."""
+GIVES_WAY: Final = 30.0
+"""Seconds without a word after which an association gives way to a new one of the same peer: dead ones are what keeps
+a peer out, but a scanner may pause in a series."""
+
+GIVES_WAY_UNUSED: Final = 2.0
+"""The same for an association that has not said anything since it began."""
+
+_ENDS: Final = 2.0
+"""Seconds without a word between messages after which an association is ended when the server stops."""
 
 DRAIN_BYTES: Final = 1 << 18
 DRAIN_SECONDS: Final = 1.0
@@ -60,7 +66,12 @@ class Slot:
     host: str
     quiet_since: float
     busy: bool = True
+    used: bool = False
     gives_way: bool = False
+
+    def gives_way_at(self, now: float) -> bool:
+        """Whether it has been silent for so long that a new association of its peer may take its place."""
+        return not self.busy and now - self.quiet_since > (GIVES_WAY if self.used else GIVES_WAY_UNUSED)
 
 
 class _LostError(Exception):
@@ -141,6 +152,7 @@ class Session:
         while True:
             slot.busy = True
             while (received := buffer.next()) is not None:
+                slot.used = True
                 yield received
                 idle_since = began = time.monotonic()
             empty = buffer.empty
@@ -160,7 +172,7 @@ class Session:
 
     def _may_end(self, idle: float, empty: bool) -> bool:
         """Whether an association may end for a stop: out of time, or silent between messages."""
-        return self._server.out_of_time or (empty and self._sink is None and idle > GIVES_WAY)
+        return self._server.out_of_time or (empty and self._sink is None and idle > _ENDS)
 
     # ---- the socket ----
 
@@ -192,17 +204,3 @@ def _set_blocking_with_timeout(sock: socket.socket, receive: float, send: float)
     for option, seconds in ((socket.SO_RCVTIMEO, receive), (socket.SO_SNDTIMEO, send)):
         value = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
         sock.setsockopt(socket.SOL_SOCKET, option, value)
-
-
-def close_politely(sock: socket.socket, last: bytes) -> None:
-    """Send ``last``, wait shortly for the peer to close, close."""
-    with suppress(OSError):
-        if last:
-            sock.sendall(last)
-        sock.shutdown(socket.SHUT_WR)
-        deadline, taken = time.monotonic() + DRAIN_SECONDS, 0
-        while time.monotonic() < deadline and taken < DRAIN_BYTES:
-            if not (chunk := sock.recv(65536)):
-                break
-            taken += len(chunk)
-    sock.close()
