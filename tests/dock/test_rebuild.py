@@ -96,8 +96,7 @@ def test_a_damaged_index_is_put_aside_not_deleted(bench: Bench) -> None:
     bench.close()
     path.write_bytes(b"no database " * 1000)
     bench.open_store_only()
-    index, rebuilt = service.open_or_rebuild(bench.store, bench.settings)
-    index.close()
+    _, rebuilt = service.with_index(bench.store, bench.settings, lambda index: index.fact("layout"))
     bench.index = open_index(path)
     assert rebuilt
     (aside,) = path.parent.glob("index.sqlite.damaged-*")

@@ -17,7 +17,7 @@ import pytest
 from mrdock.dicom.sop_classes import REFUSED_BY_CLASSIC, STORAGE_CLASSES
 from mrdock.dock import service
 from mrdock.dock.index import open_index
-from mrdock.dock.service import acceptable, listen, open_or_rebuild
+from mrdock.dock.service import acceptable, listen, with_index
 from mrdock.dock.settings import ListenerSettings, ReceiveSettings, Settings
 from mrdock.errors import SettingsError, StaleIndexError, StoreError
 from mrdock.network.negotiation import APPLICATION_CONTEXT, Proposal, Request
@@ -128,7 +128,7 @@ def test_an_index_of_another_store_is_refused(bench: Bench) -> None:
     bench.index.set_fact("store", "of somebody else")
     bench.index.close()
     with pytest.raises(StoreError, match="the index belongs to another store") as refused:
-        open_or_rebuild(bench.store, bench.settings)
+        with_index(bench.store, bench.settings, lambda index: index.fact("layout"))
     assert not isinstance(refused.value, StaleIndexError)
     assert bench.store.index_path.exists()
 

@@ -25,11 +25,8 @@ def command(config: str | None, store: str | None) -> None:
     here = open_store(settings.root, settings.store.minimum_free, create=False)
     try:
         with exclusive(here, "mrdock reindex", patience=1.0):
-            index, _ = service.open_or_rebuild(here, settings)
-            try:
-                report = rebuild(here, index, settings, clock.now())
-            finally:
-                index.close()
+            now = clock.now()
+            report, _ = service.with_index(here, settings, lambda index: rebuild(here, index, settings, now))
     finally:
         here.close()
     click.echo(f"{counted(report.studies, 'study')} with {counted(report.images, 'image')} in the index.")

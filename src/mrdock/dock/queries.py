@@ -163,18 +163,18 @@ def _routes(result: Result[Any]) -> list[RouteRow]:
     return [RouteRow(**{**row, "state": State(row["state"])}) for row in result.mappings()]
 
 
+def modalities(index: Index, study_uid: str) -> dict[str, str]:
+    """Modalities of a study's series by Series Instance UID."""
+    with index.read() as connection:
+        rows = connection.execute(select(t.series.c.uid, t.series.c.modality).where(t.series.c.study == study_uid))
+        return {str(uid): str(modality) for uid, modality in rows}
+
+
 def series_numbers(index: Index, study_uid: str) -> dict[str, int | None]:
     """Series numbers of a study by Series Instance UID."""
     with index.read() as connection:
         rows = connection.execute(select(t.series.c.uid, t.series.c.number).where(t.series.c.study == study_uid))
         return {str(uid): number for uid, number in rows}
-
-
-def modalities(index: Index, study_uid: str) -> dict[str, str]:
-    """Modalities of a study by Series Instance UID."""
-    with index.read() as connection:
-        rows = connection.execute(select(t.series.c.uid, t.series.c.modality).where(t.series.c.study == study_uid))
-        return {str(uid): str(modality) for uid, modality in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,7 +295,7 @@ def _restore_state(study: str, index: Index, asked: float) -> None:
     for item in plan(images, routes, row.asked_path):
         route = routes.get(item.series)
         last = max((came[name] for name in item.names), default=0.0)
-        held = route is not None and route.state is State.HELD and route.changed >= max(asked, last)
+        held = route is not None and route.state is State.HELD and asked < route.changed >= last
         if item.names and not held:
             return
     outcome = worst(EVENT_OF[route.state] for route in routes.values())

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from mrdock.dicom.sop_classes import DEFLATED, REFUSED_BY_CLASSIC, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mrdock.dicom.values import is_uid
@@ -123,15 +123,24 @@ def acceptable(listener: ListenerSettings, settings: Settings) -> Acceptable:
     return Acceptable(sorted(classes), syntaxes, unknown if settings.receive.accept_unknown else None)
 
 
-def open_or_rebuild(store: Store, settings: Settings) -> tuple[Index, bool]:
-    """The index; an SQLite file that is damaged or of another layout is put aside (the second value says so)."""
-    try:
-        return open_index(store.index_path, settings.index.url, store_id=store.id), False
-    except StaleIndexError:
-        if settings.index.url:
-            raise
-    put_aside(store.index_path)
-    return open_index(store.index_path, store_id=store.id), True
+T = TypeVar("T")
+
+
+def with_index(store: Store, settings: Settings, work: Callable[[Index], T]) -> tuple[T, bool]:
+    """Open the index and work on it. An SQLite file that turns out damaged, or of another layout, is put aside and the
+    work done with a new one (the second value says so)."""
+    for rebuilt in (False, True):
+        try:
+            index = open_index(store.index_path, settings.index.url, store_id=store.id)
+            try:
+                return work(index), rebuilt
+            finally:
+                index.close()
+        except StaleIndexError:
+            if settings.index.url or rebuilt:
+                raise
+            put_aside(store.index_path)
+    raise AssertionError
 
 
 def put_aside(path: Path) -> None:
@@ -201,14 +210,15 @@ def _prepare(store: Store, settings: Settings) -> Report | None:
 def bring_up(store: Store, settings: Settings) -> Report:
     """Bring the index up to the journals and the files. Raises `StoreError`."""
     now = clock.now()
-    index, rebuilt = open_or_rebuild(store, settings)
-    try:
+
+    def work(index: Index) -> Report:
         JournalReader(store, index, settings.route).drain(now.wall)
         report = reconcile(store, index, settings, now)
         index.end_associations(now.wall, "the dock ended")
         index.restart_timers(now)
-    finally:
-        index.close()
+        return report
+
+    report, rebuilt = with_index(store, settings, work)
     if rebuilt:
         log.warning("the index was damaged and has been rebuilt from the files; the old one lies beside it")
     if report.found:

@@ -24,7 +24,8 @@ def mark_taken(directory: StudyDirectory, index: Index, now: Now) -> tuple[int, 
     back = [image.name for image in images if image.taken is not None and image.name in present]
     if gone:
         numbers = queries.series_numbers(index, directory.study_uid)
-        rows = [_kept(image, numbers.get(image.series)) for image in gone]
+        modalities = queries.modalities(index, directory.study_uid)
+        rows = [_kept(image, numbers.get(image.series), modalities.get(image.series, "")) for image in gone]
         record.append(directory.descriptor, "taken", now.wall, names=[image.name for image in gone], images=rows)
         index.set_taken(directory.study_uid, [image.name for image in gone], now.wall)
         log.info("%s: %d images were taken out of the store", directory.name, len(gone))
@@ -40,12 +41,12 @@ def mark_all_taken(index: Index, study: str, now: Now) -> int:
     return len(gone)
 
 
-def _kept(image: InstanceRow, number: int | None) -> dict[str, Any]:
+def _kept(image: InstanceRow, number: int | None, modality: str) -> dict[str, Any]:
     return {
         "study": image.study,
         "series": image.series,
         "series_number": number,
-        "modality": "",
+        "modality": modality,
         "name": image.name,
         "uid": image.uid,
         "sop_class": image.sop_class,
