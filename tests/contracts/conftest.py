@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import make_url
 
-from mrdock.dock.index import Index, open_index
+from mrdock.dock.database import open_index
+from mrdock.dock.index import Index
 from tests.conftest import NeedTool
 from tests.dock.conftest import as_nobody, open_place
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mrdock.dock import queries
-from mrdock.dock.index import Index, drop_tables, open_index
+from mrdock.dock.database import drop_tables, open_index
+from mrdock.dock.index import Index
 from mrdock.errors import MrdockError, StaleIndexError, StoreError
 from tests.contracts.conftest import Place
 from tests.contracts.rows import image

@@ -22,7 +22,7 @@ EACH = 25
 _WRITER = """
 import sys
 from pathlib import Path
-from mrdock.dock.index import open_index
+from mrdock.dock.database import open_index
 from tests.contracts.rows import closed, image, opened
 index = open_index(Path(sys.argv[1]), sys.argv[2])
 print("open", flush=True)
@@ -121,7 +121,7 @@ def test_a_claim_holds_no_transaction_open(index: Index, second: Index) -> None:
 _HOLDER = """
 import sys, time
 from pathlib import Path
-from mrdock.dock.index import open_index
+from mrdock.dock.database import open_index
 with open_index(Path(sys.argv[1]), sys.argv[2]).claim(sys.argv[3]) as mine:
     print(mine, flush=True)
     time.sleep(600)

@@ -13,6 +13,12 @@ from pathlib import Path
 import pytest
 
 from mrdock.dock import receive, reconcile
+from mrdock.dock.database import open_index
+from mrdock.dock.index import Index
+from mrdock.dock.journal import JournalReader
+from mrdock.dock.setting_values import Free
+from mrdock.dock.settings import RouteSettings
+from mrdock.dock.store import Store, open_store
 from tests.dock.support import IS_ROOT, Bench, BenchClock, bench_settings
 
 SmallDisk = Callable[..., Path]
@@ -42,6 +48,28 @@ def bench(tmp_path: Path, clock: BenchClock) -> Iterator[Bench]:
     made = Bench(tmp_path, clock, bench_settings(tmp_path))
     yield made
     made.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store, where a test needs no more."""
+    made = open_store(tmp_path / "store", Free(), create=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def index(store: Store) -> Iterator[Index]:
+    """Its index."""
+    made = open_index(store.index_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reader(store: Store, index: Index) -> JournalReader:
+    """The reading end of its journals."""
+    return JournalReader(store, index, RouteSettings())
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from mrdock.dicom.part10 import FileMeta, decode_file_meta
 from mrdock.dock import queries, record, routing
 from mrdock.dock import tables as t
 from mrdock.dock.clock import Now, boot_id
+from mrdock.dock.database import open_index
 from mrdock.dock.entries import Entry, RouteRow
-from mrdock.dock.index import Index, open_index
+from mrdock.dock.index import Index
 from mrdock.dock.journal import Arrival, Journal, row_of
 from mrdock.dock.keeper import Keeper
 from mrdock.dock.queries import InstanceRow, StudyRow

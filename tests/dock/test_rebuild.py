@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mrdock.dock import reconcile as reconcile_module
-from mrdock.dock import service
+from mrdock.dock import service, startup
 from mrdock.dock.clock import stamp
-from mrdock.dock.index import open_index
+from mrdock.dock.database import open_index
 from mrdock.dock.reconcile import rebuild
 from mrdock.dock.states import State
 from mrdock.errors import StaleIndexError
@@ -96,7 +96,7 @@ def test_a_damaged_index_is_put_aside_not_deleted(bench: Bench) -> None:
     bench.close()
     path.write_bytes(b"no database " * 1000)
     bench.open_store_only()
-    _, rebuilt = service.with_index(bench.store, bench.settings, lambda index: index.fact("layout"))
+    _, rebuilt = startup.with_index(bench.store, bench.settings, lambda index: index.fact("layout"))
     bench.index = open_index(path)
     assert rebuilt
     (aside,) = path.parent.glob("index.sqlite.damaged-*")

@@ -16,9 +16,10 @@ import pytest
 
 from mrdock.dicom.sop_classes import REFUSED_BY_CLASSIC, STORAGE_CLASSES
 from mrdock.dock import service
-from mrdock.dock.index import open_index
-from mrdock.dock.service import acceptable, listen, with_index
+from mrdock.dock.database import open_index
+from mrdock.dock.service import acceptable, listen
 from mrdock.dock.settings import ListenerSettings, ReceiveSettings, Settings
+from mrdock.dock.startup import with_index
 from mrdock.errors import SettingsError, StaleIndexError, StoreError
 from mrdock.network.negotiation import APPLICATION_CONTEXT, Proposal, Request
 from mrdock.network.requester import Requester, image_file, propose

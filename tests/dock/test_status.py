@@ -15,12 +15,12 @@ from mrdock.dock import status
 from mrdock.dock.clock import Now
 from mrdock.dock.entries import RouteRow
 from mrdock.dock.keeper import JUMPED
+from mrdock.dock.lock import describe, exclusive
 from mrdock.dock.queries import Count
 from mrdock.dock.setting_values import Free
 from mrdock.dock.settings import RetentionSettings
 from mrdock.dock.states import State
 from mrdock.dock.status import Status, in_words
-from mrdock.dock.store import describe, exclusive
 from tests.dock.rows import study_row
 from tests.dock.support import DAY, START, STUDY, Bench, Image, image
 

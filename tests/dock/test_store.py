@@ -9,26 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mrdock.dock.lock import describe, exclusive, holder
 from mrdock.dock.setting_values import Free
-from mrdock.dock.store import MARKER, Store, delete_tree, describe, exclusive, holder, open_store
+from mrdock.dock.store import MARKER, Store, delete_tree, open_store
 from mrdock.errors import BusyError, StoreError
 from tests.dock.conftest import SmallDisk
 
 ROOMS = [".mrdock/incoming", ".mrdock/journals", ".mrdock/trash", "quarantine"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
-    made = open_store(tmp_path / "store", Free(), create=True)
-    yield made
-    made.close()
 
 
 def tree(root: Path) -> dict[str, int]:
@@ -196,7 +189,8 @@ _HOLDER = """
 import os, sys, time
 from pathlib import Path
 from mrdock.dock.setting_values import Free
-from mrdock.dock.store import exclusive, open_store
+from mrdock.dock.lock import exclusive
+from mrdock.dock.store import open_store
 store = open_store(Path(sys.argv[1]), Free(), create=False)
 with exclusive(store, "the dock", patience=0):
     if sys.argv[2] == "child" and os.fork():

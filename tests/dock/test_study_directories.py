@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -24,14 +24,6 @@ from tests.dock.support import Bench, image
 
 UID = "1.2.3"
 HASH = hashlib.sha256(b"1.2.3").hexdigest()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
-    made = open_store(tmp_path / "store", Free(), create=True)
-    yield made
-    made.close()
 
 
 def descriptors() -> int:

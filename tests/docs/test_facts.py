@@ -16,6 +16,9 @@ from mrdock.commands.status import size
 from mrdock.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from mrdock.dicom.sop_classes import REFUSED_BY_CLASSIC, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mrdock.dock import record, store
+from mrdock.dock.entries import RouteRow
+from mrdock.dock.keeper import Look
+from mrdock.dock.queries import Happening
 from mrdock.dock.settings import LISTS, ROUTE_FIELDS, TABLES, from_mapping
 from mrdock.dock.states import State
 from mrdock.dock.status import ListenerStatus, Status, StudyStatus
@@ -157,12 +160,12 @@ def made(kind: type[Any], **values: Any) -> Any:
 
 
 def test_the_status_page_explains_every_key_of_the_json() -> None:
-    from mrdock.dock.entries import RouteRow
-
-    route = made(RouteRow, state=State.HELD)
-    study = made(StudyStatus, routes=(route,))
-    said = made(Status, studies=(study,), listeners=(made(ListenerStatus),), started=None, pid=None).to_json()
-    keys = {*said, *said["disk"], *said["listeners"][0], *said["studies"][0], *said["studies"][0]["routes"][0]}
+    study = made(StudyStatus, goes=0.0, looks=(made(Look),), routes=(made(RouteRow, state=State.HELD),))
+    parts = {"studies": (study,), "listeners": (made(ListenerStatus),), "events": (made(Happening, study=None),)}
+    said = made(Status, **parts, started=None, pid=None).to_json()
+    first = said["studies"][0]
+    nested = (said["disk"], said["listeners"][0], said["events"][0], first, first["looks"][0], first["routes"][0])
+    keys = {*said, *(key for part in nested for key in part)}
     below = part(page("dock/status.md"), "## For programs")
     assert keys <= set(re.findall(r"`(\w+)`", below))
 

@@ -32,7 +32,7 @@ def opened_store(config: str | None, store: str | None, *, write: bool = True) -
 
     from mrdock.dock import logs
     from mrdock.dock import settings as all_settings
-    from mrdock.dock.index import open_index
+    from mrdock.dock.database import open_index
     from mrdock.dock.store import open_store
 
     os.umask(0o027)

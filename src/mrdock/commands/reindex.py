@@ -14,10 +14,11 @@ def command(config: str | None, store: str | None) -> None:
     """Rebuild the index from the images and the studies' records. The dock must not be running."""
     import os
 
-    from mrdock.dock import clock, service
+    from mrdock.dock import clock, startup
     from mrdock.dock import settings as all_settings
+    from mrdock.dock.lock import exclusive
     from mrdock.dock.reconcile import rebuild
-    from mrdock.dock.store import exclusive, open_store
+    from mrdock.dock.store import open_store
     from mrdock.dock.words import counted
 
     os.umask(0o027)
@@ -26,7 +27,7 @@ def command(config: str | None, store: str | None) -> None:
     try:
         with exclusive(here, "mrdock reindex", patience=1.0):
             now = clock.now()
-            report, _ = service.with_index(here, settings, lambda index: rebuild(here, index, settings, now))
+            report, _ = startup.with_index(here, settings, lambda index: rebuild(here, index, settings, now), anew=True)
     finally:
         here.close()
     click.echo(f"{counted(report.studies, 'study')} with {counted(report.images, 'image')} in the index.")

@@ -62,8 +62,8 @@ def _finish(dock: Opened, study: str) -> None:
 def _done_here(dock: Opened, study: str) -> bool:
     """Do what is due, if nobody else uses the store (or, on a shared index, has the study); whether nobody does."""
     from mrdock.dock import clock, queries, routing
+    from mrdock.dock.lock import exclusive
     from mrdock.dock.states import DUE
-    from mrdock.dock.store import exclusive
     from mrdock.errors import BusyError
 
     try:
@@ -78,11 +78,11 @@ def _done_here(dock: Opened, study: str) -> bool:
 
 def _tell(dock: Opened, study: str) -> int:
     from mrdock.dock import clock, queries
+    from mrdock.dock.lock import holder
     from mrdock.dock.logs import printable
     from mrdock.dock.queries import NO_COUNT
     from mrdock.dock.states import State
     from mrdock.dock.status import in_words
-    from mrdock.dock.store import holder
 
     row = queries.study(dock.index, study)
     if row is None:

@@ -14,7 +14,6 @@ import mmap
 import os
 import stat
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from typing import Final
 
@@ -30,6 +29,7 @@ from mrdock.dock.journal import Arrival, Journal
 from mrdock.dock.record import PRIVATE_CREATOR, Receipt
 from mrdock.dock.settings import Settings
 from mrdock.dock.store import FILE_MODE, Store, StudyDirectories, StudyDirectory
+from mrdock.dock.visit import Visit
 from mrdock.dock.words import counted
 from mrdock.errors import DicomError
 from mrdock.files.durable import opened, rename_new, write_all
@@ -61,19 +61,19 @@ class Receiver:
         self.journal = journal
         self.directories = StudyDirectories(store)
         self.serial = itertools.count()
-        self._visits: dict[str, _Visit] = {}
+        self._visits: dict[str, Visit] = {}
         self._complaints = Complaints()
         self._openings = Complaints(most=_ASSOCIATIONS_A_MINUTE)
         self.quarantine = quarantine.Room(store)
 
     def opened(self, caller: Caller) -> None:
         """Note a new association."""
-        visit = self._visits[caller.association] = _Visit(self)
+        visit = self._visits[caller.association] = Visit(self.directories)
         if self._openings.let_through("", time.monotonic())[-1:] == [""]:
             self._note_opening(caller, visit)
         log.debug("association %s opened", caller.association, extra=_who(caller))
 
-    def _note_opening(self, caller: Caller, visit: _Visit) -> None:
+    def _note_opening(self, caller: Caller, visit: Visit) -> None:
         visit.noted = True
         self.journal.put(
             Opened(
@@ -135,42 +135,6 @@ def _who(caller: Caller) -> dict[str, str]:
     }
 
 
-class _Visit:
-    """What one association has open and has done."""
-
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-        self._directories: OrderedDict[str, StudyDirectory] = OrderedDict()
-        self.stored = 0
-        self.refused = 0
-        self.broken_off = 0
-        self.noted = False
-        self.began = time.time()
-
-    def directory(self, header: ImageHeader) -> StudyDirectory:
-        """The study's directory, kept open (and locked against deletion) while the association feeds it."""
-        directory = self._directories.get(header.study)
-        if directory is None:
-            directory = self._receiver.directories.acquire(header.study, header.study_date, header.study_time)
-            self._directories[header.study] = directory
-            if len(self._directories) > _DIRECTORIES_PER_ASSOCIATION:
-                self._receiver.directories.release(self._directories.popitem(last=False)[1])
-        else:
-            self._directories.move_to_end(header.study)
-        return directory
-
-    def forget(self, directory: StudyDirectory) -> None:
-        """The directory is gone from the store."""
-        self._directories.pop(directory.study_uid, None)
-        self._receiver.directories.forget(directory)
-        self._receiver.directories.release(directory)
-
-    def release(self) -> None:
-        """Let go of all directories."""
-        while self._directories:
-            self._receiver.directories.release(self._directories.popitem()[1])
-
-
 class _Refused(Exception):
     """The image is not taken; ``keep`` says that its bytes go to the quarantine."""
 
@@ -184,7 +148,7 @@ class _Refused(Exception):
 class ImageSink:
     """Takes one data set and keeps it, or says why not."""
 
-    def __init__(self, receiver: Receiver, visit: _Visit, caller: Caller, context: Context, command: Command) -> None:
+    def __init__(self, receiver: Receiver, visit: Visit, caller: Caller, context: Context, command: Command) -> None:
         """Begin; what is refused already is passed over without a byte written."""
         self._receiver = receiver
         self._store = receiver.disk
@@ -257,13 +221,11 @@ class ImageSink:
             self._open_file(self._memory)
         name = f"{file_prefix(header.sop_class)}.{header.uid}"
         directory = self._visit.directory(header)
-        try:
-            placed, mark = self._place(name, directory)
-        except FileNotFoundError:
+        if not self._store.holds(directory):
             # somebody took the study's whole directory while the association was open: it gets a new one
             self._visit.forget(directory)
             directory = self._visit.directory(header)
-            placed, mark = self._place(name, directory)
+        placed, mark = self._place(name, directory)
         try:
             # where the same image is there already, whoever brought it may still be making it durable
             directory.entries.sync()

@@ -25,6 +25,7 @@ from mrdock.dock.images import receipt_of
 from mrdock.dock.index import Index
 from mrdock.dock.journal import Arrival, row_of
 from mrdock.dock.keeper import Look
+from mrdock.dock.ownership import owner_of
 from mrdock.dock.queries import InstanceRow
 from mrdock.dock.retention import strangers
 from mrdock.dock.routing import EVENT_OF, plan
@@ -107,7 +108,7 @@ def _what(error: Exception) -> str:
 def _bring_up(store: Store, name: str, index: Index, settings: Settings, now: Now, report: Report) -> str:
     """Bring one directory into the index; returns whose it is, empty where it is no study's."""
     with opened(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, directory=store.descriptor) as descriptor:
-        uid = record.study_of(descriptor)
+        uid = owner_of(descriptor)
     directory = None if uid is None else lock_study(store, name, uid)
     if directory is None:
         return ""

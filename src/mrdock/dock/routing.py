@@ -7,6 +7,7 @@ something else while a job runs (`ask`); the job then ends, and what it has not 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -117,6 +118,7 @@ def route_study(store: Store, index: Index, settings: Settings, row: StudyRow, n
     try:
         directory = lock_study(store, row.directory, row.uid)
         if directory is None:
+            _check_gone(store, row)
             mark_all_taken(index, row.uid, now)
             index.concluded(row.uid, Event.NO_PATH, row.version, (), next_try=0.0)
             return
@@ -200,6 +202,11 @@ def _route_series(job: _Job, item: SeriesPlan) -> RouteRow:
 def _owner(job: _Job) -> str:
     """A name for unfinished copies that no other job uses, and that is the same after a crash."""
     return f"{job.store.root}/{job.directory.name}"
+
+
+def _check_gone(store: Store, row: StudyRow) -> None:
+    if row.directory in store.study_names():
+        raise OSError(errno.EBUSY, "the study's directory is another's now", row.directory)
 
 
 def _copy(job: _Job, names: Sequence[str], target: int) -> int:

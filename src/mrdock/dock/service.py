@@ -19,22 +19,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from mrdock.dicom.sop_classes import DEFLATED, REFUSED_BY_CLASSIC, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mrdock.dicom.values import is_uid
 from mrdock.dock import clock
+from mrdock.dock.database import open_index
 from mrdock.dock.destination import is_below
-from mrdock.dock.index import Index, open_index
 from mrdock.dock.journal import Journal, JournalReader
 from mrdock.dock.keeper import Keeper, run_beside
+from mrdock.dock.lock import describe, exclusive
 from mrdock.dock.receive import Receiver
-from mrdock.dock.reconcile import Report, reconcile
+from mrdock.dock.reconcile import Report
 from mrdock.dock.settings import ListenerSettings, Settings
-from mrdock.dock.store import Store, describe, exclusive, open_store
-from mrdock.dock.words import counted
-from mrdock.errors import DockError, SettingsError, StaleIndexError, StoreError
+from mrdock.dock.startup import bring_up
+from mrdock.dock.store import Store, open_store
+from mrdock.errors import DockError, SettingsError, StoreError
 from mrdock.network.negotiation import Acceptable
 from mrdock.network.server import StorageServer
 
@@ -123,34 +123,6 @@ def acceptable(listener: ListenerSettings, settings: Settings) -> Acceptable:
     return Acceptable(sorted(classes), syntaxes, unknown if settings.receive.accept_unknown else None)
 
 
-T = TypeVar("T")
-
-
-def with_index(store: Store, settings: Settings, work: Callable[[Index], T]) -> tuple[T, bool]:
-    """Open the index and work on it. An SQLite file that turns out damaged, or of another layout, is put aside and the
-    work done with a new one (the second value says so)."""
-    for rebuilt in (False, True):
-        try:
-            index = open_index(store.index_path, settings.index.url, store_id=store.id)
-            try:
-                return work(index), rebuilt
-            finally:
-                index.close()
-        except StaleIndexError:
-            if settings.index.url or rebuilt:
-                raise
-            put_aside(store.index_path)
-    raise AssertionError
-
-
-def put_aside(path: Path) -> None:
-    """Rename a damaged index out of the way, its write-ahead log with it."""
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    for ending in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            os.rename(f"{path}{ending}", f"{path}.damaged-{stamp}{ending}")
-
-
 def serve(settings: Settings, ready: Callable[[Settings, Report | None], None]) -> int:
     """Run a dock until it is told to stop; ``ready`` is called when it listens. Returns the exit code.
 
@@ -205,25 +177,6 @@ def _prepare(store: Store, settings: Settings) -> Report | None:
     except StoreError as error:
         log.error("%s; images are received, and the index will be brought up later", error)  # noqa: TRY400
         return None
-
-
-def bring_up(store: Store, settings: Settings) -> Report:
-    """Bring the index up to the journals and the files. Raises `StoreError`."""
-    now = clock.now()
-
-    def work(index: Index) -> Report:
-        JournalReader(store, index, settings.route).drain(now.wall)
-        report = reconcile(store, index, settings, now)
-        index.end_associations(now.wall, "the dock ended")
-        index.restart_timers(now)
-        return report
-
-    report, rebuilt = with_index(store, settings, work)
-    if rebuilt:
-        log.warning("the index was damaged and has been rebuilt from the files; the old one lies beside it")
-    if report.found:
-        log.info("%s found in the store that the index did not know", counted(report.found, "image"))
-    return report
 
 
 def _describe(lock: int, settings: Settings) -> None:

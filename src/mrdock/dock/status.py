@@ -15,11 +15,12 @@ from mrdock.dock.clock import Now, local, stamp
 from mrdock.dock.entries import RouteRow
 from mrdock.dock.index import Index
 from mrdock.dock.keeper import JUMPED, Look
+from mrdock.dock.lock import holder
 from mrdock.dock.queries import NO_COUNT, Count, StudyRow
 from mrdock.dock.retention import DAY
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import State
-from mrdock.dock.store import Store, holder
+from mrdock.dock.store import Store
 
 HANGS: float = 300.0
 """Seconds after which a copy that has not ended is said to hang."""
@@ -156,10 +157,7 @@ def gather(store: Store, index: Index, settings: Settings, now: Now) -> Status:
         started=facts.get("started"),
         store=store.root,
         listeners=tuple(listeners),
-        studies=tuple(
-            _study(row, counts.get(row.uid, NO_COUNT), routes[row.uid], settings, now)
-            for row in rows
-        ),
+        studies=tuple(_study(row, counts.get(row.uid, NO_COUNT), routes[row.uid], settings, now) for row in rows),
         free=space.free,
         total=space.total,
         reserve=settings.store.minimum_free.bytes_of(space.total),

@@ -17,17 +17,17 @@ import os
 import re
 import shutil
 import threading
-import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mrdock.dock import record
+from mrdock.dock.ownership import owner_of
 from mrdock.dock.setting_values import Free
-from mrdock.errors import BusyError, StoreError
+from mrdock.errors import StoreError
 from mrdock.files.durable import NO_ROOM, SharedSync, make_directories, open_directory, opened, write_whole
 
 MARKER: Final = ".mrdock-store"
@@ -116,6 +116,14 @@ class Store:
             return "the store is no longer in its place"
         return None
 
+    def holds(self, directory: StudyDirectory) -> bool:
+        """Whether an open study directory still stands in the store under its name."""
+        try:
+            here = os.stat(directory.name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return here.st_ino == os.fstat(directory.descriptor).st_ino
+
     def study_names(self) -> Iterator[str]:
         """The names of the directories that look like a study's."""
         with os.scandir(self.descriptor) as entries:
@@ -189,59 +197,6 @@ def _identity(root: Path) -> str:
         return str(json.loads((root / MARKER).read_bytes())["store"])
     except (ValueError, KeyError, TypeError):
         return ""
-
-
-# ---- one dock a store ----
-
-
-@contextmanager
-def exclusive(store: Store, who: str, patience: float = _LOCK_PATIENCE) -> Iterator[int]:
-    """Hold the store for this process and its children; raises `BusyError` where another one has it.
-
-    The lock is the kernel's (flock), so that it dies with its holders. A dock that was killed a moment ago may
-    still be ending: it is waited for, ``patience`` seconds at most. ``who`` is what others are told.
-    """
-    descriptor = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE, dir_fd=store.private)
-    try:
-        deadline = time.monotonic() + patience
-        while not _try_lock(descriptor, fcntl.LOCK_EX):
-            if time.monotonic() >= deadline:
-                other = holder(store).get("who") or "another dock"
-                raise BusyError(f"{store.root}: {other} is using this store")
-            time.sleep(0.05)
-        describe(descriptor, {"who": who, "pid": os.getpid()})
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int, how: int) -> bool:
-    try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def describe(lock: int, facts: Mapping[str, Any]) -> None:
-    """Write into the lock's file who holds it."""
-    data = json.dumps(dict(facts)).encode() + b"\n"
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, data, 0)
-
-
-def holder(store: Store) -> Mapping[str, Any]:
-    """What the holder of the store says of itself; empty where nobody holds it."""
-    try:
-        with opened("lock", os.O_RDONLY, directory=store.private) as descriptor:
-            if _try_lock(descriptor, fcntl.LOCK_SH):
-                return {}
-            facts = json.loads(os.pread(descriptor, 1 << 16, 0) or b"{}")
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        facts = {}
-    return facts if isinstance(facts, dict) and facts else {"who": "another dock"}
 
 
 # ---- the directories of studies ----
@@ -397,7 +352,7 @@ def lock_study(store: Store, name: str, study_uid: str, *, exclusively: bool = F
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        if record.study_of(descriptor) != study_uid:
+        if study_hash(study_uid) not in name or owner_of(descriptor) != study_uid:
             os.close(descriptor)
             return None
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusively else fcntl.LOCK_SH)

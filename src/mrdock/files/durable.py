@@ -95,7 +95,9 @@ def write_whole(name: str, data: bytes, *, directory: int, mode: int = 0o640) ->
 
 def append_line(name: str, line: bytes, *, directory: int, mode: int = 0o640) -> None:
     """Append one line durably. A line that a crash cut short is ended first, so that it spoils no other."""
-    descriptor = os.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode, dir_fd=directory)
+    descriptor = os.open(
+        name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | _O_NOFOLLOW, mode, dir_fd=directory
+    )
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
