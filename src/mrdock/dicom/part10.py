@@ -47,7 +47,7 @@ def encode_file_meta(meta: FileMeta) -> bytes:
     if meta.source_ae:
         body += _short(0x0016, b"AE", meta.source_ae, b" ")
     if meta.private_creator:
-        private = meta.private + b" " * (len(meta.private) % 2)
+        private = meta.private + b"\0" * (len(meta.private) % 2)
         body += _short(0x0100, b"UI", meta.private_creator, b"\0")
         body += b"\x02\x00\x02\x01OB\0\0" + struct.pack("<I", len(private)) + private
     return _PREAMBLE + b"\x02\x00\x00\x00UL\x04\x00" + struct.pack("<I", len(body)) + body

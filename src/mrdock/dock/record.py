@@ -41,7 +41,7 @@ class Receipt:
     def decode(cls, raw: bytes) -> Receipt | None:
         """Read what `encode` wrote; None where it is something else."""
         try:
-            pairs = dict(word.split("=", 1) for word in raw.decode("ascii").split())
+            pairs = dict(word.split("=", 1) for word in raw.rstrip(b"\0").decode("ascii").split())
             receipt = cls(parse_stamp(pairs["received"]), pairs["association"])
         except (ValueError, KeyError, OverflowError):
             return None

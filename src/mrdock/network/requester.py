@@ -32,6 +32,7 @@ _META: Final = 1 << 16
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 _MOST_CONTEXTS: Final = 128
+_MOST_AFTER_RELEASE: Final = 100
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 # PS3.8 table 9-21: (source, reason) -> sentence
@@ -247,8 +248,9 @@ class Requester:
         """Release the association and close the connection."""
         try:
             self._send(pdu.RELEASE_REQUEST)
-            while self._receive()[0] != pdu.RELEASE_RP:
-                pass
+            for _ in range(_MOST_AFTER_RELEASE):
+                if self._receive()[0] == pdu.RELEASE_RP:
+                    break
         except NetworkError:
             pass  # all stores were answered: how the connection ends changes nothing
         finally:
