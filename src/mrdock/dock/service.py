@@ -153,7 +153,13 @@ def serve(settings: Settings, ready: Callable[[Settings, Report | None], None]) 
             )
             for item in listening
         ]
-        children.append(Child("keeper", lambda: _keep(store, settings, report is not None), (*ports, lock), True))
+        keeper = Child("keeper", lambda: _keep(store, settings, _prepared()), (*ports, lock), ends_last=True)
+
+        def _prepared() -> bool:
+            """Whether the index is up to the files: not when the one before died, of a damaged index perhaps."""
+            return report is not None and not keeper.last_pid
+
+        children.append(keeper)
         with suppress(OSError):  # on a full disk status knows less, and that is all
             _describe(lock, settings)
         gc.collect()
@@ -357,7 +363,7 @@ def _keep(store: Store, settings: Settings, prepared: bool) -> None:
         selector.register(stop_read, selectors.EVENT_READ)
         while not prepared:
             try:
-                bring_up(store, settings)
+                bring_up(store, settings, beside_workers=True)
                 prepared = True
             except StoreError as error:
                 log.error("%s", error)  # noqa: TRY400 - expected, and tried again

@@ -53,14 +53,15 @@ def put_aside(path: Path) -> None:
             os.rename(f"{path}{ending}", f"{path}.damaged-{stamp}{ending}")
 
 
-def bring_up(store: Store, settings: Settings) -> Report:
-    """Bring the index up to the journals and the files. Raises `StoreError`."""
+def bring_up(store: Store, settings: Settings, *, beside_workers: bool = False) -> Report:
+    """Bring the index up to the journals and the files; ``beside_workers`` that live. Raises `StoreError`."""
     now = clock.now()
 
     def work(index: Index) -> Report:
         JournalReader(store, index, settings.route).drain(now.wall)
         report = reconcile(store, index, settings, now)
-        index.end_associations(now.wall, "the dock ended")
+        if not beside_workers:
+            index.end_associations(now.wall, "the dock ended")
         index.restart_timers(now)
         return report
 
