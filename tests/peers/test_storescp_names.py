@@ -129,7 +129,7 @@ def _send_at_once(event: evt.Event) -> None:
 
 
 def _send(port: int, instances: Mapping[str, str]) -> None:
-    """Send one instance of each class; the two peers now and then lose their association, so what is left goes again."""
+    """Send one instance of each class; the peers now and then lose their association, so what is left goes again."""
     left = dict(instances)
     for _ in range(3):
         left = _send_some(port, left)
