@@ -8,12 +8,14 @@ PIP := $(PY) -m pip --disable-pip-version-check -qq
 KEY := $(shell { cat pyproject.toml; pwd; } | cksum | cut -d' ' -f1)
 DEV := $(VENV)/installed-dev-$(KEY)
 DOCK := $(VENV)/installed-dock-$(KEY)
+FUZZ := $(VENV)/installed-fuzz-$(KEY)
 
-CODE := src tests $(patsubst %/,%,$(sort $(dir $(wildcard demo/*.py benchmarks/*.py scripts/*.py))))
-BENCHMARKS := $(basename $(notdir $(wildcard benchmarks/[!_]*.py)))
+CODE := src tests $(patsubst %/,%,$(sort $(dir $(wildcard demo/*.py benchmarks/*.py scripts/*.py fuzz/*.py))))
+BENCHMARKS := $(filter-out soak,$(basename $(notdir $(wildcard benchmarks/[!_]*.py))))
+MINUTES := 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check peers bench docs clean
+.PHONY: help demo test check peers bench soak fuzz docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  make %-6s  %s\n' "$$name" "$$what"; done
@@ -38,6 +40,13 @@ bench: $(DEV) peers ## our figures and the peers', from one run
 	@test -n "$(BENCHMARKS)" || echo "bench: there is no benchmark yet"
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(PY) -m "benchmarks.$$name"; done
 
+soak: $(DEV) peers ## the dock under senders that come, go, stall and die, for MINUTES=30
+	@$(PY) -m benchmarks.soak --minutes $(MINUTES)
+
+fuzz: MINUTES := 5
+fuzz: $(FUZZ) peers ## all that reads what others wrote, with atheris, for MINUTES=5 in all (TARGET=name: one parser)
+	@$(PY) -m fuzz --minutes $(MINUTES) $(addprefix --target ,$(TARGET))
+
 docs: $(DEV) ## the manual, as site/index.html
 	@$(PY) -m mkdocs --quiet build --strict
 	@echo "docs: site/index.html"
@@ -58,6 +67,10 @@ $(PY):
 $(DEV): $(PY) pyproject.toml
 	@test -e $@ || { echo "make: installing mrdock and what its tests need into $(VENV)"; $(PIP) install -e '.[dev]'; }
 	@find $(VENV) -maxdepth 1 -name 'installed-*' ! -name '*-$(KEY)' -exec rm -f {} +
+	@touch $@
+
+$(FUZZ): $(DEV)
+	@$(PIP) install -e '.[fuzz]' || { echo "make: atheris cannot be installed: it has wheels for Python 3.11 to 3.14 on x86-64 Linux only." >&2; exit 1; }
 	@touch $@
 
 $(DOCK): $(PY) pyproject.toml

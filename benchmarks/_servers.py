@@ -71,6 +71,13 @@ def answers(port: int) -> bool:
 @contextmanager
 def mrdock(folder: Path) -> Iterator[int]:
     """Our dock, with its defaults."""
+    with listeners(folder) as (port, _):
+        yield port
+
+
+@contextmanager
+def listeners(folder: Path) -> Iterator[tuple[int, int]]:
+    """The same; the ports of both its listeners."""
     port, other = free_port(), free_port()
     folder.mkdir(parents=True)
     config = folder / "dock.toml"
@@ -81,7 +88,7 @@ def mrdock(folder: Path) -> Iterator[int]:
         encoding="utf-8",
     )
     with running([sys.executable, "-m", "mrdock", "serve", "--config", str(config)], port, folder) as got:
-        yield got
+        yield got, other
 
 
 @contextmanager

@@ -44,8 +44,7 @@ def by_requester(port: int, images: list[ImageFile]) -> float:
     """Images a second from our own requester on one association."""
     began = time.perf_counter()
     with Requester("127.0.0.1", port, propose(images), called="MRDOCK") as peer:
-        for image in images:
-            answer = peer.store(image)
+        for image, answer in zip(images, peer.store_all(images), strict=True):
             if not answer.succeeded:
                 raise SystemExit(f"benchmark: {image.path} was answered with 0x{answer.status:04X}")
     return len(images) / (time.perf_counter() - began)

@@ -16,6 +16,7 @@ strace|strace|tests of the order of durable writes, and of injected disk errors
 faketime|faketime|tests of clocks that jump
 postgresql|initdb|tests of the index on PostgreSQL
 util-linux|unshare|tests with small, full and read-only disks
+e2fsprogs|mkfs.ext4|tests with a file system that turns read-only under the dock
 iproute2|ip|tests in a network of their own
 '
 

@@ -157,7 +157,7 @@ def test_a_settings_file_that_is_none(mrdock: Run, tmp_path: Path, words: tuple[
         assert one_sentence(mrdock(*words, "--config", name), 2)
 
 
-@pytest.mark.parametrize("host", ["x" * 300, "a..b", "256.1.1.1", "192.0.2.1", "fe80::1", " ", "ü" * 70])
+@pytest.mark.parametrize("host", ["a..b", "no.such.host.invalid", "192.0.2.1", "ü" * 70])
 def test_hosts_that_nobody_can_listen_on(tmp_path: Path, host: str) -> None:
     (tmp_path / "dock.toml").write_text(f'[[listeners]]\nhost = "{host}"\nport = 0\n[[peers]]\ntitle = "*"\n')
     line = serve("--config", "dock.toml", "--store", str(tmp_path / "store"))

@@ -30,7 +30,7 @@ from mrdock.dock.settings import RouteSettings, Settings, StoreSettings
 from mrdock.dock.store import Store, open_store
 from mrdock.network.association import Context
 from mrdock.network.dimse import STORE_RQ, Command
-from mrdock.network.handler import Caller, Outcome
+from mrdock.network.handler import Caller, Outcome, Sink
 from tests.builders.elements import Value, encode_element, raw
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -286,7 +286,16 @@ class Association:
         sink = self.begin(each)
         for fragment in fragments(each.data, piece):
             sink.write(fragment)
-        return sink.finish()
+        return ended(sink)
+
+
+def ended(sink: Sink) -> Outcome:
+    """What a server does with a data set that is whole; the answer."""
+    sink.seal()
+    sink.place()
+    outcome = sink.finish()
+    sink.settle()
+    return outcome
 
 
 def fragments(data: bytes, piece: int = 16384) -> Iterator[memoryview]:

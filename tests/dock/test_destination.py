@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrdock.dock.destination import Destination, RouteTrouble, check_text, is_below, nearest, resolve
+from mrdock.dock import destination
+from mrdock.dock.destination import Destination, RouteTrouble, check_text, is_below, mounted, nearest, resolve
 from mrdock.dock.settings import RouteSettings
 
 # ---- the text ----
@@ -281,6 +282,42 @@ def test_a_root_that_is_missing_may_be_back_later(place: Path, path: str) -> Non
     found = trouble(place / path, place, "missing")
     assert f"{place / 'missing'} is not there" in found.reason
     assert found.passing
+
+
+@pytest.mark.parametrize("path", ["root/link", "root/link/subj1", "root/link/kirby/subj1", "missing"])
+def test_a_root_that_is_missing_behind_a_link_may_be_back_later(place: Path, path: str) -> None:
+    (place / "root/link").symlink_to(place / "missing")
+    (place / "server").symlink_to(place / "missing")
+    found = trouble(place / path, place, "root", "server")
+    assert "is not there; is it mounted?" in found.reason
+    assert found.passing
+
+
+def test_other_roots_and_mount_points_are_not_looked_at(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be on disks that hang."""
+    looked_at: list[str] = []
+
+    def noting(real: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def look(path: str | Path, **more: object) -> os.stat_result:
+            looked_at.append(os.fspath(path))
+            return real(path, **more)
+
+        return look
+
+    mount = place / "outside"
+    monkeypatch.setattr(destination, "mounted", lambda: frozenset([str(mount)]))
+    monkeypatch.setattr(os, "stat", noting(os.stat))
+    monkeypatch.setattr(os, "lstat", noting(os.lstat))
+    for path in ("root/kirby", "root/kirby/subj1"):
+        go(place / path, place, "root10", "outside", "root", mounts=(mount,))
+    assert str(place / "root") in looked_at
+    assert not any(is_below(path, str(place / name)) for path in looked_at for name in ("root10", "outside"))
+
+
+def test_the_kernel_says_what_is_mounted() -> None:
+    found = mounted()
+    assert {"/", "/proc"} <= found
+    assert all(map(os.path.ismount, found & {"/", "/proc", "/sys", "/dev"}))
 
 
 @pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections.abc import Callable
@@ -12,13 +13,16 @@ import pytest
 from mrdock.dock import journal as module
 from mrdock.dock import queries
 from mrdock.dock.entries import Closed, Entry, Noted, Opened
+from mrdock.dock.headers import read_header
 from mrdock.dock.index import Index
 from mrdock.dock.journal import Arrival, Journal, JournalReader
+from mrdock.dock.record import Receipt
+from mrdock.dock.settings import RouteSettings
 from mrdock.dock.store import Store
 from tests.builders import bulk_classic
 from tests.contracts.rows import image
 from tests.dock.journals import files, note, texts
-from tests.dock.support import START, STUDY, Bench, from_part10
+from tests.dock.support import EXPLICIT, START, STUDY, Bench, from_part10
 from tests.dock.support import image as sent_image
 
 
@@ -143,12 +147,23 @@ def test_one_entry_that_cannot_be_read_keeps_nothing_behind_it(
     store: Store, index: Index, reader: JournalReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames_of_another_version = [b"{}", b"5", b'{"entry": "Nobody"}', b'{"entry": "Noted", "at": "now"}', b"[" * 99999]
+    arrival = json.loads(module.encode(image_arrival()))
+    others: tuple[object, ...] = (None, [5], {}, 1 << 70, "\ud800")
+    for key in arrival:
+        for value in others:
+            frames_of_another_version.append(json.dumps({**arrival, key: value}).encode())
     content = frames(store, note("before"))
     content += b"".join(map(module._frame, frames_of_another_version))
     leave(store, content + frames(store, note("behind")))
     reader.drain(START)
-    assert [text for text in texts(index) if "cannot be read" not in text] == ["before", "behind"]
+    assert [text for text in texts(index) if "an entry " not in text] == ["before", "behind"]
     assert files(store) == []
+
+
+def image_arrival() -> Arrival:
+    """A stored image as its worker says it."""
+    header = read_header(sent_image(1).data, EXPLICIT, RouteSettings())
+    return Arrival(header.found, "directory", "name", EXPLICIT, 5, Receipt(START, "a1"), False, 1.0)
 
 
 def test_every_entry_is_read_as_it_was_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,10 @@ import pytest
 
 from mrdock.dock import keeper as module
 from mrdock.dock import status, store
+from mrdock.dock.index import Index
 from mrdock.dock.keeper import Keeper, run_beside
+from mrdock.dock.queries import StudyRow
+from mrdock.dock.routing import destinations
 from mrdock.dock.states import State
 from mrdock.errors import StoreError
 from tests.builders import StudyIdentity, classic_fmri, enhanced_mr, part10
@@ -226,23 +229,39 @@ def test_what_was_taken_is_noticed_within_a_quarter_of_an_hour(bench: Bench, tmp
 # ---- jobs ----
 
 
-def test_jobs_run_beside_and_a_few_at_a_time(bench: Bench, research: Path) -> None:
+def test_jobs_run_beside_and_two_at_a_time_to_one_place(bench: Bench, research: Path) -> None:
     jobs: list[Callable[[], None]] = []
     bench.keeper = Keeper(bench.store, bench.index, bench.settings, jobs.append)
-    bench.send(*(image(1, study=f"1.2.{number}", path=str(research)) for number in range(6)))
+    bench.send(*(image(1, study=f"1.2.{number}", path=str(research)) for number in range(4)))
     bench.tick(after=61)
-    assert (len(jobs), bench.keeper.busy) == (4, True)
+    assert (len(jobs), bench.keeper.busy) == (2, True)
     bench.tick(after=1)
-    assert len(jobs) == 4  # they hang; receiving and completing go on
+    assert len(jobs) == 2  # they hang; receiving and completing go on, and so do studies that go nowhere
     bench.take_in(image(1, study="1.2.9"))
     assert bench.study("1.2.9").state is State.COMPLETE
-    for job in jobs[:4]:
+    bench.tick(after=1)
+    assert len(jobs) == 3
+    for job in jobs:
         job()
     bench.tick(after=1)
-    for job in jobs[4:]:
+    for job in jobs[3:]:
         job()
-    assert (len(jobs), bench.keeper.busy) == (7, False)
-    assert len(names_in(research)) == 6
+    assert (len(jobs), bench.keeper.busy) == (5, False)
+    assert len(names_in(research)) == 4
+
+
+def test_a_study_that_cannot_be_planned_keeps_no_other_from_being_copied(
+    bench: Bench, research: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(index: Index, row: StudyRow) -> frozenset[str]:
+        if row.uid == STUDY:
+            raise ValueError("by a fault of ours")
+        return destinations(index, row)
+
+    monkeypatch.setattr(module, "destinations", fail)
+    bench.send(image(1, path=str(research)), image(1, study="1.2.9", path=str(research)))
+    bench.tick(after=61)
+    assert [bench.study(uid).state for uid in (STUDY, "1.2.9")] == [State.ROUTED, State.ROUTED]
 
 
 def test_one_study_is_copied_by_one_job(bench: Bench, research: Path) -> None:

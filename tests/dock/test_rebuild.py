@@ -13,6 +13,7 @@ from mrdock.dock import reconcile as reconcile_module
 from mrdock.dock import service, startup
 from mrdock.dock.clock import stamp
 from mrdock.dock.database import open_index
+from mrdock.dock.index import UnwritableError
 from mrdock.dock.reconcile import rebuild
 from mrdock.dock.states import State
 from mrdock.errors import StaleIndexError
@@ -224,6 +225,21 @@ def test_a_line_that_cannot_be_used_keeps_no_dock_from_starting(bench: Bench, li
     assert [row.name for row in bench.images()] == ["MR.1.2.3.1.1"]
 
 
+def test_a_line_that_the_database_refuses_keeps_no_dock_from_starting(
+    bench: Bench, research: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL says how long a text may be, SQLite takes any."""
+
+    def refuse(*_: object) -> None:
+        raise UnwritableError("value too long for type character varying(4096)")
+
+    bench.take_in(image(1, path=str(research)))
+    for name in ("tell_routed", "tell_route"):
+        monkeypatch.setattr(bench.index, name, refuse)
+    report = rebuild(bench.store, bench.index, bench.settings, bench.now)
+    assert (report.studies, report.found) == (1, 1)
+
+
 LOOK = {"series": "1.2.3.1", "form": "classic", "whole": True, "text": "as promised"}
 
 
@@ -239,6 +255,8 @@ LOOK = {"series": "1.2.3.1", "form": "classic", "whole": True, "text": "as promi
         (json.dumps(LOOK), False),
         ("series 1: 3 of 5", False),
         (5, False),
+        (None, False),
+        ([], False),
     ],
 )
 def test_looks_of_another_form_are_forgotten(bench: Bench, looks: object, kept: bool) -> None:

@@ -21,7 +21,7 @@ from mrdock.dock.store import Space
 from mrdock.network.dimse import Status
 from mrdock.network.handler import Outcome
 from tests.dock.conftest import SmallDisk
-from tests.dock.support import STUDY, Bench, BenchClock, Image, bench_settings, image, stored_file
+from tests.dock.support import STUDY, Bench, BenchClock, Image, bench_settings, ended, image, stored_file
 
 FULL = Status.OUT_OF_RESOURCES
 
@@ -61,7 +61,7 @@ def test_too_little_free_space_refuses_before_a_byte_is_written(bench: Bench, mo
         sink = association.begin(image(pixels=bytes(3 << 20)))
         sink.write(memoryview(bytes(2 << 20)))
         assert bench.leftovers() == []
-        outcome = sink.finish()
+        outcome = ended(sink)
     assert (outcome.status, outcome.comment) == (FULL, "the disk is too full")
     assert all_files(bench) == []
     monkeypatch.setattr(type(bench.store), "space", lambda _: Space(50, 1000))
@@ -79,7 +79,7 @@ def test_space_that_runs_low_while_an_object_comes_ends_it(bench: Bench, monkeyp
         monkeypatch.setattr(type(bench.store), "space", lambda _: Space(0, 1000))
         sink.write(data[40_000:])
         assert bench.leftovers() == []  # the room is free again at once
-        assert sink.finish().status == FULL
+        assert ended(sink).status == FULL
     assert all_files(bench) == []
 
 
@@ -217,8 +217,8 @@ def test_a_study_whose_making_is_not_durable_is_not_acknowledged_afterwards_eith
     root = str(bench.store.root)
 
     def fails(path: str) -> bool:
-        kind = "record" if ".mrdock-study" in path else "study" if "/incoming/study-" in path else "store"
-        return kind == where if path == root or "/incoming/study-" in path else False
+        kind = "record" if ".mrdock-study" in path else "study" if ".study" in path else "store"
+        return kind == where if path == root or ".study" in path else False
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", failing(os.fsync, errno.EIO, fails))

@@ -14,7 +14,7 @@ from mrdock.dock import quarantine, receive
 from mrdock.network.dimse import Status
 from mrdock.network.handler import Outcome
 from tests.builders.elements import SEQUENCE_END, encode_element, raw, start
-from tests.dock.support import ENHANCED_MR, EXPLICIT, MR, STUDY, Bench, Image, image, stored_file
+from tests.dock.support import ENHANCED_MR, EXPLICIT, MR, STUDY, Bench, Image, ended, image, stored_file
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 GOOD = image().data
@@ -60,7 +60,7 @@ def test_what_disagrees_is_a_mismatch(
     with bench.association() as association:
         sink = association.begin(each, context)
         sink.write(memoryview(GOOD))
-        outcome = sink.finish()
+        outcome = ended(sink)
     assert outcome.status == Status.MISMATCH
     assert list(bench.store.study_names()) == []
     assert bench.leftovers() == []

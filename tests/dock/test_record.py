@@ -58,6 +58,9 @@ def test_what_is_no_receipt_is_none(raw: bytes) -> None:
         b"received=2026-01-05T10:00:00+00:00",
         "received=2026 association=\u00e9".encode(),
         b"=\0=",
+        b"received=2026-01-05T10:00:00+00:00 association=",
+        b"received=2026-01-05T10:00:00+00:00 association=a\x14\0b",
+        b"received=2026-01-05T10:00:00+00:00 association=" + b"a" * 33,
     ],
 )
 def test_what_is_nearly_a_receipt_is_none(raw: bytes) -> None:
@@ -125,6 +128,19 @@ def test_a_record_says_whose_directory_it_is(directory: int, tmp_path: Path) -> 
     assert record.study_of(directory) is None
     (tmp_path / record.NAME).symlink_to("moved")
     assert record.study_of(directory) is None
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"study": "\\ud8001.2.3"}', b'{"study": "../1.2"}', b'{"study": 1.2}', b'{"study": "1.2', b"[" * 4000]
+)
+def test_what_is_no_uid_is_no_study(directory: int, tmp_path: Path, line: bytes) -> None:
+    (tmp_path / record.NAME).write_bytes(line + b"\n")
+    assert record.study_of(directory) is None
+
+
+def test_objects_of_no_study_have_a_directory_of_their_own(directory: int, tmp_path: Path) -> None:
+    (tmp_path / record.NAME).write_bytes(record.first_line(""))
+    assert record.study_of(directory) == ""
 
 
 def test_a_record_that_was_lost_is_begun_anew_without_losing_the_event(directory: int, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pydicom import dcmread
 from pynetdicom import AE, evt
 
 from mrdock.errors import NetworkError
+from mrdock.network import dimse, pdu
 from mrdock.network.requester import Requester, image_file, propose
 from tests.conftest import NeedTool
 
@@ -105,3 +106,24 @@ def acknowledged_until_it_breaks(
                 done.append(image.meta.sop_instance)
                 after_each(len(done))
     return done
+
+
+class Half(Requester):
+    """A client that begins an image and does not end it."""
+
+    def begin(self, data: bytes, sop_class: str, sop_instance: str) -> None:
+        """Send the command and the first bytes of a data set."""
+        (context,) = (number for (name, _), number in self._contexts.items() if name == sop_class)
+        command = dimse.encode_store_request(1, sop_class, sop_instance)
+        self._send(pdu.command_pdus(context, command, self.longest))
+        self._send(pdu.data_header(context, len(data), command=False, last=False) + data)
+
+
+def answers(port: int) -> bool:
+    """Whether a listener answers C-ECHO."""
+    try:
+        with Requester("127.0.0.1", port, propose([]), called="MRDOCK", timeout=5) as peer:
+            peer.echo()
+    except NetworkError:
+        return False
+    return True

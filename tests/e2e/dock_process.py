@@ -43,7 +43,7 @@ def alive(pid: int) -> bool:
 
 
 def children(pid: int) -> dict[int, str]:
-    """The child processes of ``pid``, with what they listen or do not listen to left aside."""
+    """The living child processes of ``pid``, and the names that the kernel has for them."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -93,9 +93,11 @@ class Dock:
         return self.process.wait(PATIENCE)
 
     def kill(self, whole_group: bool = False) -> None:
-        """``kill -9`` of the main process, or of all its processes at once."""
+        """``kill -9`` of the main process, or of all its processes at once; either way all of them die."""
+        workers = children(self.pid)
         (os.killpg if whole_group else os.kill)(self.pid, signal.SIGKILL)
         self.process.wait(PATIENCE)
+        wait_for("the workers' end", lambda: not any(alive(pid) for pid in workers))
 
 
 @dataclass
@@ -206,17 +208,15 @@ accepts = "classic"
     # ---- looking at it ----
 
     def status(self) -> dict[str, Any]:
-        """``mrdock status --json``."""
-        done = self.run("status", "--json")
+        """``mrdock status --json``, without starting a program, so that it can be polled."""
+        done = self.ask("status", "--json")
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
     def studies(self) -> dict[str, dict[str, Any]]:
-        """The studies as ``mrdock status --json`` shows them, by UID; without starting a program, to be polled."""
-        done = self.ask("status", "--json")
-        assert done.returncode == 0, done.stderr
-        return {study["study"]: study for study in json.loads(done.stdout)["studies"]}
+        """The studies of `status`, by UID."""
+        return {study["study"]: study for study in self.status()["studies"]}
 
     def wait_for_state(self, *states: str, study: str | None = None) -> dict[str, Any]:
         """Wait until the only study, or the one named, is in one of the states; what status says of it then."""

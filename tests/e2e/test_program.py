@@ -1,4 +1,4 @@
-"""The program: how it starts, what it refuses, how it stops, and that its processes mind each other."""
+"""The program: how it starts, what it refuses, and that its processes mind each other."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from mrdock.errors import ConnectError, NetworkError, RejectedError
-from mrdock.network import dimse, pdu
 from mrdock.network.requester import Requester, image_file, propose
 from tests.builders import StudyIdentity
-from tests.conftest import FreePort
 from tests.e2e import clients
+from tests.e2e.clients import Half, answers
 from tests.e2e.conftest import MakeImages
-from tests.e2e.dock_process import MRDOCK, PATIENCE, Dock, Place, alive, children, end, wait_for
+from tests.e2e.dock_process import MRDOCK, Dock, Place, alive, children, wait_for
 
 
 def one_sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -70,14 +67,6 @@ def test_without_settings_it_makes_a_store_and_says_what_it_does(tmp_path: Path,
     assert place.bare("status").stdout.startswith(f"No dock is running on {store}.")
 
 
-def test_a_second_dock_on_the_same_store_is_refused(place: Place, images: MakeImages) -> None:
-    with place.dock() as dock:
-        assert f"{place.store}: another dock is using this store" in one_sentence(place.run("serve"), 1)
-        clients.ours(dock.enhanced, images(2))
-    with place.dock():
-        assert len(place.images()) == 2
-
-
 def test_a_port_in_use_is_named(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -91,13 +80,7 @@ def test_a_port_in_use_is_named(place: Place) -> None:
     [
         ("[completion]\nquiet_secs = 3", "[completion] has no setting 'quiet_secs'; did you mean 'quiet_seconds'?"),
         ("[completion]\nquiet_seconds = -1", "[completion] quiet_seconds = -1: expected a number above 0"),
-        ("[complete]\n", "there is no setting 'complete'; did you mean 'completion'?"),
-        ("x = [", "not valid TOML"),
         ('[[listeners]]\nhost = "0.0.0.0"', "listener 'enhanced' on 0.0.0.0 is open to the network: name its peers"),
-        (
-            '[[listeners]]\nhost = "no.such.host.invalid"\n[[peers]]',
-            "is no address of this machine",
-        ),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(place: Place, line: str, said: str) -> None:
@@ -113,132 +96,6 @@ def test_what_init_writes_is_accepted_by_serve(tmp_path: Path, place: Place) -> 
     with place.dock("--store", str(place.store)) as dock:
         assert len(dock.ports) == 2
         assert f"Settings from {place.config}." in dock.said()
-
-
-@contextmanager
-def without_output(place: Place, redirection: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A dock whose standard output or error is closed or read by nobody."""
-    command = f'exec "$0" "$@" {redirection}'
-    words = ["bash", "-c", command, *MRDOCK, "serve", "--config", str(place.config)]
-    process = subprocess.Popen(words, env=place.environment(), start_new_session=True, stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        end(process)
-
-
-@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "> /dev/full 2> /dev/full", "> >(true) 2> >(true)"])
-def test_it_works_with_nobody_to_listen_to_what_it_says(
-    place: Place, images: MakeImages, free_port: FreePort, redirection: str
-) -> None:
-    port = free_port()
-    place.config.write_text(place.config.read_text().replace("port = 0", f"port = {port}", 1))
-    with without_output(place, redirection) as process:
-        wait_for("an answer", lambda: process.poll() is not None or answers(port))
-        assert process.poll() is None, "it ended"
-        clients.ours(port, images(3))
-        wait_for("three images", lambda: [study["images"] for study in place.studies().values()] == [3])
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
-
-
-def answers(port: int) -> bool:
-    try:
-        with Requester("127.0.0.1", port, propose([]), called="MRDOCK", timeout=5) as peer:
-            peer.echo()
-    except NetworkError:
-        return False
-    return True
-
-
-# ---- stopping ----
-
-
-def test_sigterm_lets_a_running_association_finish(place: Place, images: MakeImages) -> None:
-    files = [image_file(path) for path in images(20)]
-    with place.dock() as dock:
-        with Requester("127.0.0.1", dock.enhanced, propose(files), called="MRDOCK") as peer:
-            assert all(peer.store(item).succeeded for item in files[:10])
-            dock.signal(signal.SIGTERM)
-            wait_for("the stop", lambda: "stopping" in dock.log())
-            assert all(peer.store(item).succeeded for item in files[10:])
-        assert dock.process.wait(PATIENCE) == 0
-        assert "the dock has stopped" in dock.log()
-    assert len(place.images()) == 20
-    assert place.loose_ends() == []
-    assert place.status()["studies"][0]["images"] == 20
-
-
-def test_a_dock_that_is_stopping_refuses_new_associations_in_words(place: Place, images: MakeImages) -> None:
-    """While one association is finished: a scanner must be told, not left waiting on a port where nobody answers."""
-    files = [image_file(path) for path in images(2)]
-    with place.dock() as dock:
-        with Requester("127.0.0.1", dock.enhanced, propose(files), called="MRDOCK") as peer:
-            assert peer.store(files[0]).succeeded
-            dock.signal(signal.SIGTERM)
-            wait_for("the stop", lambda: "stopping" in dock.log())
-            with pytest.raises((RejectedError, ConnectError)):
-                Requester("127.0.0.1", dock.enhanced, propose(files), called="MRDOCK", timeout=3)
-            assert peer.store(files[1]).succeeded
-        assert dock.process.wait(PATIENCE) == 0
-
-
-def test_sigterm_ends_an_association_that_does_not_end(place: Place, images: MakeImages) -> None:
-    """In the midst of an image: the client is told, and nothing of it is left."""
-    (item,) = [image_file(path) for path in images(1)]
-    with place.dock() as dock:
-        peer = Half("127.0.0.1", dock.enhanced, propose([item]), called="MRDOCK")
-        peer.begin(item.path.read_bytes()[500:1500], item.meta.sop_class, item.meta.sop_instance)
-        dock.signal(signal.SIGTERM)
-        assert dock.process.wait(PATIENCE) == 0
-        peer.abort()
-    assert place.images() == {}
-    assert place.loose_ends() == []
-
-
-class Half(Requester):
-    """A client that begins an image and does not end it."""
-
-    def begin(self, data: bytes, sop_class: str, sop_instance: str) -> None:
-        (context,) = (number for (name, _), number in self._contexts.items() if name == sop_class)
-        command = dimse.encode_store_request(1, sop_class, sop_instance)
-        self._send(pdu.command_pdus(context, command, self.longest))
-        self._send(pdu.data_header(context, len(data), command=False, last=False) + data)
-
-
-def test_sigint_twice_stops_at_once(place: Place, images: MakeImages) -> None:
-    """An association that would have had seven seconds is not waited for."""
-    files = [image_file(path) for path in images(5)]
-    with place.dock() as dock:
-        peer = Half("127.0.0.1", dock.enhanced, propose(files), called="MRDOCK")
-        assert all(peer.store(item).succeeded for item in files[:3])
-        item = files[3]
-        peer.begin(item.path.read_bytes()[500:1500], item.meta.sop_class, item.meta.sop_instance)
-        workers = children(dock.pid)
-        dock.signal(signal.SIGINT)
-        wait_for("the first to be heard", lambda: "stopping" in dock.log())
-        assert dock.process.poll() is None, "once is as polite as SIGTERM"
-        dock.signal(signal.SIGINT)
-        dock.process.wait(6)
-        assert not any(alive(pid) for pid in workers)
-        peer.abort()
-    assert len(place.images()) == 3
-    assert place.loose_ends() == []
-
-
-def test_a_dock_can_be_stopped_as_soon_as_it_listens(place: Place) -> None:
-    """Its children must not miss the signal because they have only just begun."""
-    with place.dock() as dock:
-        dock.signal(signal.SIGTERM)
-        dock.process.wait(8)  # sooner than the 9.5 s after which it would kill them
-
-
-def test_sighup_neither_stops_it_nor_is_passed_over_in_silence(place: Place, images: MakeImages) -> None:
-    with place.dock() as dock:
-        dock.signal(signal.SIGHUP)
-        wait_for("a word", lambda: "restart the dock" in dock.log())
-        clients.ours(dock.enhanced, images(2))
-        assert dock.process.poll() is None
 
 
 # ---- its processes ----

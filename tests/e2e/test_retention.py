@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from tests.builders import StudyIdentity
 from tests.conftest import NeedTool
-from tests.e2e import clients
+from tests.e2e import clients, faketime
 from tests.e2e.conftest import MakeImages
 from tests.e2e.dock_process import Place, wait_for
 
@@ -25,11 +24,10 @@ def at(need_tool: NeedTool) -> At:
 
     The monotonic clock too: with it left alone, faketime 0.9.10 breaks Python's sleep (clock_nanosleep, EINVAL).
     """
-    shown = subprocess.run([need_tool("faketime"), "-f", "+0d", "env"], capture_output=True, text=True, check=True)
-    (library,) = (line for line in shown.stdout.splitlines() if line.startswith("LD_PRELOAD="))
+    preload = faketime.library(need_tool)
 
     def environment(offset: str) -> dict[str, str]:
-        return {"LD_PRELOAD": library.partition("=")[2], "FAKETIME": offset}
+        return {"LD_PRELOAD": preload, "FAKETIME": offset}
 
     return environment
 
@@ -140,15 +138,3 @@ def test_the_dock_sweeps_by_itself_and_announces_held_studies(
         wait_for("the sweep", lambda: there(place) == set())
         wait_for("its log lines", lambda: dock.log().count("deleted: last image received") == 2)
     assert len(list((research / "old").iterdir())) == 2
-
-
-def test_an_old_study_that_is_still_waiting_stays(place: Place, research: Path, images: MakeImages, at: At) -> None:
-    research.rename(research.with_name("away"))
-    with place.dock(env=at("-40d")) as dock:
-        clients.ours(dock.enhanced, images(2, seed="late", comment=f"#-#{research}/subj"))
-        place.wait_for_state("waiting")
-    done = place.ask("sweep", "--dry-run")
-    assert "stays: " in done.stdout
-    assert "but it is waiting" in done.stdout
-    place.ask("sweep")
-    assert there(place) == {"late"}

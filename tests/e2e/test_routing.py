@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from mrdock.dock.settings import ROUTE_FIELDS
-from mrdock.network.requester import image_file
 from tests.builders import StudyIdentity, classic_fmri, write
 from tests.e2e import clients
 from tests.e2e.conftest import MakeImages
@@ -33,6 +32,7 @@ def place(root: Path) -> Place:
 
 
 FIELDS = list(ROUTE_FIELDS)
+SEVERAL_FROM = (0, 2, 5)  # studies with paths in this field and in all after it
 
 
 def bad_paths(root: Path) -> dict[str, str]:
@@ -75,8 +75,9 @@ def dock(place: Place, root: Path, images: MakeImages, tmp_path_factory: pytest.
         ]
         for number, field in enumerate(FIELDS):
             files.append(one_image(folder, f"only {field}", **{field: f"#-#{root}/only{number}"}))
+        for number in SEVERAL_FROM:
             later = {name: f"#-#{root}/x{number}from{n}" for n, name in enumerate(FIELDS) if n >= number}
-            files.append(one_image(folder, f"from {field}", **later))
+            files.append(one_image(folder, f"from {number}", **later))
         clients.ours(running.enhanced, files)
         yield running
 
@@ -122,9 +123,10 @@ def test_each_of_the_seven_fields_and_the_first_of_several(place: Place, dock: D
     for number, field in enumerate(FIELDS):
         study = place.wait_for_state("routed", study=StudyIdentity(f"only {field}").study_uid)
         copied(place, study, root / f"only{number}")
-        study = place.wait_for_state("routed", study=StudyIdentity(f"from {field}").study_uid)
+    for number in SEVERAL_FROM:
+        study = place.wait_for_state("routed", study=StudyIdentity(f"from {number}").study_uid)
         copied(place, study, root / f"x{number}from{number}")
-    assert sorted(p.name for p in root.glob("x*")) == [f"x{number}from{number}" for number in range(7)]
+    assert sorted(p.name for p in root.glob("x*")) == [f"x{number}from{number}" for number in SEVERAL_FROM]
 
 
 def test_the_path_ends_with_its_line_and_blanks_do_not_count(place: Place, dock: Dock, root: Path) -> None:
@@ -175,29 +177,6 @@ def test_paths_that_nobody_may_copy_to(place: Place, dock: Dock, root: Path) -> 
         assert reason in route["reason"]
     assert list((root.parent / "outside").iterdir()) == []
     assert "\x1b" not in dock.log()
-
-
-def test_the_same_bytes_there_already_count_as_copied_and_others_are_kept_beside(
-    place: Place, dock: Dock, root: Path, images: MakeImages
-) -> None:
-    target = root / "taken"
-    target.mkdir()
-    files = images(4, seed="beside", comment=f"#-#{target}", series_number=501)
-    clients.ours(dock.enhanced, files[:1])
-    uid = StudyIdentity("beside").study_uid
-    study = place.wait_for_state("routed", study=uid)
-    (first,) = target.iterdir()
-    before = first.stat()
-    other = target / first.name.replace(first.name.split(".", 1)[1], image_file(files[1]).meta.sop_instance)
-    other.write_bytes(b"of a person")
-    clients.ours(dock.enhanced, files[1:])
-    wait_for("all copied", lambda: len(list(target.iterdir())) == 5)
-    study = place.wait_for_state("routed", study=uid)
-    assert other.read_bytes() == b"of a person"
-    (beside,) = (path for path in target.iterdir() if path.name.startswith(other.name + "_"))
-    assert beside.read_bytes() == (place.store / study["directory"] / other.name).read_bytes()
-    after = first.stat()
-    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
 def test_a_late_image_reopens_the_study_and_is_routed_like_the_others(

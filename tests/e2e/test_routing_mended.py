@@ -124,24 +124,28 @@ def place(tmp_path_factory: pytest.TempPathFactory, root: Path, short_folder: Pa
 
 
 @pytest.fixture(scope="module")
-def dock(place: Place) -> Iterator[Dock]:
+def dock(place: Place, root: Path, short_folder: Path, images: MakeImages) -> Iterator[Dock]:
     with place.dock() as running:
+        one, two = (images(4, seed="two", comment=f"#-#{root}/{name}") for name in ("one", "two"))
+        files = [
+            *one[:2],
+            *two[2:],
+            *images(3, seed="away", comment=f"#-#{short_folder}/nas/subj1"),
+            *images(3, seed="mount", comment=f"#-#{short_folder}/mnt/subj1"),
+            *images(2, seed="kept"),
+        ]
+        clients.ours(running.enhanced, files)
         yield running
 
 
-def test_a_series_with_two_paths_is_mended(place: Place, dock: Dock, root: Path, images: MakeImages) -> None:
-    one, two = (images(4, seed="two", comment=f"#-#{root}/{name}") for name in ("one", "two"))
-    clients.ours(dock.enhanced, [*one[:2], *two[2:]])
+def test_a_series_with_two_paths_is_mended(place: Place, dock: Dock, root: Path) -> None:
     study = place.wait_for_state("held", study=StudyIdentity("two").study_uid)
     done = place.ask("route", study["directory"], "--to", f"{root}/one")
     assert done.returncode == 0, done
     assert len(names(root / "one")) == 4
 
 
-def test_a_destination_that_is_away_is_waited_for(
-    place: Place, dock: Dock, short_folder: Path, images: MakeImages
-) -> None:
-    clients.ours(dock.enhanced, images(3, seed="away", comment=f"#-#{short_folder}/nas/subj1"))
+def test_a_destination_that_is_away_is_waited_for(place: Place, dock: Dock, short_folder: Path) -> None:
     study = place.wait_for_state("waiting", study=StudyIdentity("away").study_uid)
     assert f"{short_folder}/nas is not there; is it mounted?" in study["text"]
     assert "next try" in study["text"]
@@ -154,10 +158,7 @@ def test_a_destination_that_is_away_is_waited_for(
     assert len(names(short_folder / "nas" / "subj1")) == 3
 
 
-def test_a_destination_that_is_not_mounted_is_waited_for(
-    place: Place, dock: Dock, short_folder: Path, images: MakeImages
-) -> None:
-    clients.ours(dock.enhanced, images(3, seed="mount", comment=f"#-#{short_folder}/mnt/subj1"))
+def test_a_destination_that_is_not_mounted_is_waited_for(place: Place, dock: Dock, short_folder: Path) -> None:
     study = place.wait_for_state("waiting", study=StudyIdentity("mount").study_uid)
     assert f"{short_folder}/mnt is not mounted" in study["text"]
     assert names(short_folder / "mnt") == []
@@ -180,10 +181,7 @@ def test_a_study_that_is_being_received_is_copied_when_it_is_complete(
     assert len(names(root / "open")) == 4
 
 
-def test_a_study_without_a_path_is_kept_until_somebody_says_where(
-    place: Place, dock: Dock, root: Path, images: MakeImages
-) -> None:
-    clients.ours(dock.enhanced, images(2, seed="kept"))
+def test_a_study_without_a_path_is_kept_until_somebody_says_where(place: Place, dock: Dock, root: Path) -> None:
     study = place.wait_for_state("kept", study=StudyIdentity("kept").study_uid)
     done = place.ask("route", study["directory"])
     assert done.returncode == 1

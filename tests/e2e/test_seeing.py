@@ -45,7 +45,8 @@ def test_every_state_as_text_as_table_and_as_json(
             assert peer.store(files[0]).succeeded
             for state in STATES:
                 place.wait_for_state(state, study=uid(state))
-            found, text, table = place.status(), place.run("status"), on_a_terminal(place, "status")
+            found = json.loads(place.run("status", "--json").stdout)
+            text, table = place.run("status"), on_a_terminal(place, "status")
         check_json(place, dock, found)
     assert text.returncode == 0
     lines = text.stdout.splitlines()

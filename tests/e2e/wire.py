@@ -105,7 +105,11 @@ def recording(dock_port: int, cut: Cut | None = None) -> Iterator[Recorder]:
             with suppress(OSError):
                 while True:
                     client, _ = listener.accept()
-                    server = socket.create_connection(("127.0.0.1", dock_port))
+                    try:
+                        server = socket.create_connection(("127.0.0.1", dock_port))
+                    except ConnectionError:  # the dock is dead by now
+                        client.close()
+                        continue
                     connections.append((client, server))
                     asked: dict[bytes, str] = {}
                     for pump in (
@@ -169,4 +173,5 @@ def _pump(source: socket.socket, target: socket.socket, note: Callable[[bytes], 
             if cut is not None and cut.after <= 0:
                 cut.then()
                 source.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):  # however it ended: a dock that was killed resets the connection
         target.shutdown(socket.SHUT_WR)

@@ -209,11 +209,11 @@ def test_opened_descriptors_are_not_inherited(tmp_path: Path) -> None:
 
 def test_directories_are_made_durable_from_the_top_down(tmp_path: Path, calls: Calls) -> None:
     make_directories(str(tmp_path / "one" / "two" / "three"), 0o2750)
-    assert calls.names == ["fsync directory"] * 3
+    assert calls.names == ["fsync directory"] * 4, "the first for the directory that was there"
     made = [tmp_path / "one", tmp_path / "one" / "two", tmp_path / "one" / "two" / "three"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o2750}
     make_directories(str(made[-1]), 0o700)
-    assert len(calls.names) == 3
+    assert len(calls.names) == 5, "it may have been made by somebody who was killed before the sync"
     assert stat.S_IMODE(made[-1].stat().st_mode) == 0o2750
 
 

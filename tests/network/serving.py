@@ -106,6 +106,15 @@ class MemorySink:
             self._handler.begun += 1
             self._handler.changed.notify_all()
 
+    def seal(self) -> None:
+        self._handler.trouble("seal")
+
+    def place(self) -> None:
+        self._handler.trouble("place")
+
+    def settle(self) -> None:
+        self._handler.trouble("settle")
+
     def finish(self) -> Outcome:
         assert not self._ended
         self._ended = True

@@ -42,7 +42,7 @@ def receive(asked: Association, kind: int, body: bytes = b"") -> list[Event]:
     for event in asked.receive(kind, memoryview(body)):
         found.append(event)
         if isinstance(event, StoreEnds):
-            found.append(Reply(asked.store_reply(0)))
+            found.append(Reply(asked.store_reply(event, 0)))
     return found
 
 
@@ -179,8 +179,9 @@ def test_a_store() -> None:
 
 def test_the_handler_s_status_and_comment_are_answered() -> None:
     asked = into(State.DATA_SET)
-    list(asked.receive(pdu.P_DATA, memoryview(pdv(3, b"", command=False, last=True))))
-    reply = asked.store_reply(0xA700, "the disk is full")
+    *_, ended = asked.receive(pdu.P_DATA, memoryview(pdv(3, b"", command=False, last=True)))
+    assert isinstance(ended, StoreEnds)
+    reply = asked.store_reply(ended, 0xA700, "the disk is full")
     body = memoryview(reply)[6:]
     (value,) = pdu.pdvs(body)
     said = dimse.decode_command(bytes(value.data))

@@ -46,7 +46,7 @@ def heard(chunks: list[bytes], longest: int = LONGEST) -> list[object]:
                     if isinstance(event, StoreData):
                         data += event.data
                     elif isinstance(event, StoreEnds):
-                        found += [data, association.store_reply(0)]
+                        found += [data, association.store_reply(event, 0)]
                         data = b""
                     else:
                         assert isinstance(event, StoreBegins | Reply | Ended)

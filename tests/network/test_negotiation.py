@@ -207,7 +207,6 @@ def test_any_bytes_after_the_fixed_part(data: bytes) -> None:
     fuzz(parse_accept, data)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of UIDs: see the test of names that are no UIDs
 @settings(deadline=None, max_examples=300)
 @given(CHANGES, st.integers(0, len(BODY)))
 def test_changed_and_cut_requests_are_negotiated_or_refused(changes: list[tuple[int, int]], end: int) -> None:
@@ -273,6 +272,13 @@ def test_names_that_are_no_uids_are_refused_quietly(name: str) -> None:
     assert accepted == {3: Context(3, MR, EXPLICIT)}
     data = encode_accept(request, results, 16384)
     assert parse_accept(memoryview(data)[6:]).transfer_syntaxes == {3: EXPLICIT}
+
+
+def test_a_name_that_is_almost_a_uid_is_refused_quietly_by_who_takes_unknown_classes() -> None:
+    request = proposing((1, "182..40.10008.5.1.4", (EXPLICIT,)), (3, "1.02.3", (EXPLICIT,)), (5, "1.2.3", (EXPLICIT,)))
+    accepted, results = Acceptable([MR], TRANSFER_SYNTAXES, is_uid).negotiate(request)
+    assert accepted == {5: Context(5, "1.2.3", EXPLICIT)}
+    assert {result.context_id: result.result for result in results} == {1: 3, 3: 3, 5: 0}
 
 
 def test_no_proposals_at_all() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ def command(config: str | None, store: str | None, log_json: bool, quiet: bool, 
     from mrdock.dock import service
 
     code = service.serve(chosen, (lambda *_: None) if quiet else _say)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the dock has stopped: one more Ctrl-C must not end in a traceback
     sys.exit(code)
 
 

@@ -40,7 +40,7 @@ _SHORT = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS"}
     | {b"ST", b"TM", b"UI", b"UL", b"US"}
 )
-_KNOWN = (_LONG | _SHORT) - {b"UN"}
+_KNOWN = {vr: vr.decode("ascii") for vr in _LONG | _SHORT if vr != b"UN"}
 _FRAGMENTED = frozenset({b"OB", b"OW"})
 
 _LONGEST_CREATOR: Final = 64  # LO, PS3.5 table 6.2-1
@@ -81,10 +81,9 @@ class Wanted:
         """A fresh table from tag, as the scan reads it, to key; None marks where a private creator may stand."""
         table = self._active.get(big_endian)
         if table is None:
-            table = {}
+            table = {_word(key, big_endian): key for key in self.vrs if isinstance(key, int)}
             for group in {group for group, _ in self.creators}:
                 table.update({_word(group << 16 | block, big_endian): None for block in range(0x10, 0x100)})
-            table.update({_word(key, big_endian): key for key in self.vrs if isinstance(key, int)})
             self._active[big_endian] = table
         return table.copy()
 
@@ -150,16 +149,16 @@ def first_values(data: Buffer, transfer_syntax: str, tags: Collection[int], *, s
             word, *_, length = layout.element.unpack_from(data, pos)
             vr = bytes(data[pos + 4 : pos + 6]) if layout.explicit else b""
             pos += 8
-            if layout.explicit and vr not in _SHORT:
+            if layout.explicit and vr not in _SHORT and (vr in _LONG or _has_long_length(vr, length, word, layout)):
                 (length,) = layout.length.unpack_from(data, pos)
                 pos += 4
             tag = _tag(word, layout)
             if tag > last or length == UNDEFINED:
                 break
-            if tag in tags:
+            if tag in tags and tag not in found:
                 found[tag] = bytes(data[pos : pos + min(length, 256)])
             pos += length
-    except struct.error:
+    except (struct.error, MalformedError):
         pass
     return found
 
@@ -167,16 +166,12 @@ def first_values(data: Buffer, transfer_syntax: str, tags: Collection[int], *, s
 def _top_level(data: Buffer, pos: int, end: int, layout: _Layout, wanted: Wanted, depth: int) -> dict[Key, Value]:
     values: dict[Key, Value] = {}
     explicit, big_endian, element, length_of, _ = layout
-    active = wanted.active(big_endian)
+    active, vrs, longest = wanted.active(big_endian), wanted.vrs, wanted.longest
     element_at, length_at, short, long_ = element.unpack_from, length_of.unpack_from, _SHORT, _LONG
     vr = b""
     last = end - 8  # where an element can begin at the latest
     if pos <= last:
-        group = _tag(element_at(data, pos)[0], layout) >> 16
-        if group < 4:
-            raise MalformedError("the data set begins with elements of group 0000 or 0002")
-        if group == 0xFFFE:
-            raise MalformedError("the data set begins with an item or a delimiter")
+        _check_beginning(_tag(element_at(data, pos)[0], layout) >> 16)
     while pos <= last:
         if explicit:
             word, vr, length = element_at(data, pos)
@@ -194,7 +189,12 @@ def _top_level(data: Buffer, pos: int, end: int, layout: _Layout, wanted: Wanted
                 pos = _nested(data, pos, length, end, layout, vr, word, depth)
                 continue
         if word in active and length <= end - pos:
-            _keep(data, pos, length, word, vr, layout, wanted, active, values)
+            key = active[word]
+            if key is None:
+                key = _learn(data, pos, length, word, layout, wanted, active)
+            if key is not None and key not in values:
+                said = _KNOWN.get(vr) or vrs[key]
+                values[key] = Value(said, bytes(data[pos : pos + min(length, longest)]))
         pos += length
     if pos > end:
         raise MalformedError(
@@ -205,26 +205,23 @@ def _top_level(data: Buffer, pos: int, end: int, layout: _Layout, wanted: Wanted
     return values
 
 
-def _keep(
-    data: Buffer,
-    pos: int,
-    length: int,
-    word: int,
-    vr: bytes,
-    layout: _Layout,
-    wanted: Wanted,
-    active: dict[int, Key | None],
-    values: dict[Key, Value],
-) -> None:
-    """Take a wanted value, or learn from a private creator where its wanted elements will stand."""
-    key, tag = active[word], _tag(word, layout)
-    if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF and length <= _LONGEST_CREATOR:
+def _check_beginning(group: int) -> None:
+    if group < 4:
+        raise MalformedError("the data set begins with elements of group 0000 or 0002")
+    if group == 0xFFFE:
+        raise MalformedError("the data set begins with an item or a delimiter")
+
+
+def _learn(
+    data: Buffer, pos: int, length: int, word: int, layout: _Layout, wanted: Wanted, active: dict[int, Key | None]
+) -> Key | None:
+    """Learn from a private creator where its wanted elements will stand; return its own key where it is wanted, too."""
+    tag = _tag(word, layout)
+    if length <= _LONGEST_CREATOR:
         creator = bytes(data[pos : pos + length]).rstrip(b" \0")
         for low, private in wanted.creators.get((tag >> 16, creator), ()):
             active.setdefault(_word(tag & 0xFFFF0000 | (tag & 0xFF) << 8 | low, layout.big_endian), private)
-    if key is not None and key not in values:
-        said = vr.decode("ascii") if vr in _KNOWN else wanted.vrs[key]
-        values[key] = Value(said, bytes(data[pos : pos + min(length, wanted.longest)]))
+    return tag if tag in wanted.vrs else None
 
 
 def _nested(data: Buffer, pos: int, length: int, limit: int, layout: _Layout, vr: bytes, word: int, depth: int) -> int:

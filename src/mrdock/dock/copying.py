@@ -23,11 +23,14 @@ def part_name(name: str, owner: str) -> str:
     return f".{name[:200]}.{hashlib.sha256(owner.encode()).hexdigest()[:8]}.part"
 
 
-def copy_image(name: str, *, source_dir: int, target_dir: int, owner: str, mode: int) -> str:
+def copy_image(
+    name: str, *, source_dir: int, target_dir: int, owner: str, mode: int, made: list[str] | None = None
+) -> str:
     """Copy a file durably, save for the directory's own entry, which the caller syncs once for many.
 
     Returns the name it has there. The same image under the name already is as good as copied; anything else is left
-    alone and the file gets a name beside it. Raises `SourceGoneError`, `RouteTrouble` and `OSError`.
+    alone and the file gets a name beside it. What is made, not found, is noted in ``made``. Raises `SourceGoneError`,
+    `RouteTrouble` and `OSError`.
     """
     part = part_name(name, owner)
     with _source(name, source_dir) as source:
@@ -48,7 +51,7 @@ def copy_image(name: str, *, source_dir: int, target_dir: int, owner: str, mode:
                     raise OSError(errno.EIO, "the copy differs from its source")
             finally:
                 os.close(target)
-            return _settle(name, part, source, target_dir)
+            return _settle(name, part, source, target_dir, [] if made is None else made)
         except BaseException:
             with suppress(OSError):
                 os.unlink(part, dir_fd=target_dir)
@@ -77,7 +80,7 @@ def _create(part: str, directory: int) -> int:
         return os.open(part, flags, 0o600, dir_fd=directory)
 
 
-def _settle(name: str, part: str, source: int, target_dir: int) -> str:
+def _settle(name: str, part: str, source: int, target_dir: int, made: list[str]) -> str:
     """Give the copy its name, or one beside it where that is taken by something else."""
     for beside in (False, True):
         candidate = f"{name}_{image_digest(source)}" if beside else name
@@ -88,6 +91,7 @@ def _settle(name: str, part: str, source: int, target_dir: int) -> str:
                 os.unlink(part, dir_fd=target_dir)
                 return candidate
         else:
+            made.append(candidate)
             return candidate
     raise FileExistsError(errno.EEXIST, "both names are taken by other files", name)
 

@@ -116,12 +116,15 @@ def _sqlite(path: Path, *, write: bool) -> Engine:
         place = f"file:{quote(os.fsencode(path))}?{how}"  # the path may hold what means something in a URL
         return sqlite3.connect(place, uri=True, timeout=_BUSY_MS / 1000, check_same_thread=False)
 
-    engine = create_engine(URL.create("sqlite", database="index"), creator=connect, hide_parameters=True)
+    # each open connection has a cache of its own: few are kept, copying opens more while it needs them
+    engine = create_engine(
+        URL.create("sqlite", database="index"), creator=connect, hide_parameters=True, pool_size=2, pool_use_lifo=True
+    )
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say so, below
-        pragmas = [f"busy_timeout={_BUSY_MS}", "cache_size=-4000"]
+        pragmas = [f"busy_timeout={_BUSY_MS}", "cache_size=-2000"]
         if write:
             pragmas += ["journal_mode=WAL", "synchronous=NORMAL"]
         for pragma in pragmas:

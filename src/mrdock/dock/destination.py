@@ -6,16 +6,17 @@ import difflib
 import errno
 import hashlib
 import os
+import re
 import stat
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mrdock.dock.settings import RouteSettings
-from mrdock.files.durable import open_directory, opened, rename_new
+from mrdock.files.durable import open_directory, opened, rename_new, sync_names
 
 PASSING: Final = frozenset(
     {
@@ -53,6 +54,7 @@ _NO_TEXT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that no path should hold: controls, surrogates (bytes that are no text), ends of lines."""
 
 _SIMILAR: Final = 0.75
+_ESCAPED: Final = re.compile(rb"\\([0-3][0-7]{2})")  # blanks and the like in the kernel's list
 _ON_THE_WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -107,11 +109,12 @@ def resolve(path: str, settings: RouteSettings, store: Path) -> Destination:
     except OSError as error:
         meant = nearest(path, settings.roots) if error.errno in _MISLED else ""
         raise trouble_of(error, suggestion=meant) from error
-    roots = [os.path.realpath(root) for root in settings.roots]
-    root = next((root for root in roots if is_below(real, root)), None)
+    root = next((root for root in _real_roots(path, settings.roots) if is_below(real, root)), None)
     if root is None:
         reason = "the path is not below one of the allowed directories ([route] roots)"
         raise RouteTrouble(reason, suggestion=_in_similar_root(path, settings.roots))
+    if make and real == root:
+        raise _missing(root)
     if is_below(real, os.path.realpath(store)):
         raise RouteTrouble("the path leads into the store itself")
     return Destination(root, real, make)
@@ -122,22 +125,59 @@ def is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _leads_below(path: str, directory: Path) -> bool:
-    """Whether ``path`` lies below ``directory`` as it is written or with the links of both resolved."""
-    return is_below(path, str(directory)) or is_below(os.path.realpath(path), os.path.realpath(directory))
+def _real_roots(path: str, roots: Sequence[Path]) -> Iterator[str]:
+    """The allowed directories with their links resolved, first those that ``path`` as it is written lies below.
+
+    One by one: looking at another one, on a disk that hangs, would hang this path too.
+    """
+    for root in sorted(roots, key=lambda root: not is_below(path, str(root))):
+        yield os.path.realpath(root)
+
+
+def mounted() -> frozenset[str]:
+    """Where file systems are mounted, by the kernel's list: looking at one that hangs would hang."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(
+        os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), line.split()[4])) for line in lines
+    )
 
 
 def _check_there(path: str, settings: RouteSettings) -> None:
     """Raise trouble that passes where a mount point or root above ``path`` is missing. Raises `OSError` too."""
+    there = mounted()
     for mount in settings.mount_points:
-        if _leads_below(path, mount) and not os.path.ismount(os.path.realpath(mount)):
+        above = is_below(path, str(mount)) or (str(mount) not in there and _links_lead_below(path, mount))
+        if above and not os.path.ismount(os.path.realpath(mount)):
             raise RouteTrouble(f"{mount} is not mounted", passing=True)
     for root in settings.roots:
-        if _leads_below(path, root):
-            try:
-                os.stat(root)
-            except FileNotFoundError:
-                raise RouteTrouble(f"{root} is not there; is it mounted?", passing=True) from None
+        if is_below(path, str(root)):
+            _check_root(root)
+
+
+def _check_linked_roots(path: str, settings: RouteSettings) -> None:
+    """A path leads nowhere: raise trouble that passes where links lead it to a root that is missing."""
+    there = mounted()
+    for root in settings.roots:
+        if str(root) not in there and _links_lead_below(path, root):
+            _check_root(root)
+
+
+def _links_lead_below(path: str, directory: Path) -> bool:
+    return is_below(os.path.realpath(path), os.path.realpath(directory))
+
+
+def _check_root(root: Path) -> None:
+    try:
+        os.stat(root)
+    except FileNotFoundError:
+        raise _missing(str(root)) from None
+
+
+def _missing(root: str) -> RouteTrouble:
+    return RouteTrouble(f"{root} is not there; is it mounted?", passing=True)
 
 
 def _existing(path: str, settings: RouteSettings) -> tuple[str, bool]:
@@ -146,6 +186,7 @@ def _existing(path: str, settings: RouteSettings) -> tuple[str, bool]:
         status = os.stat(path)
     except FileNotFoundError:
         if _is_link(path):
+            _check_linked_roots(path, settings)
             raise
     else:
         if not stat.S_ISDIR(status.st_mode):
@@ -155,6 +196,7 @@ def _existing(path: str, settings: RouteSettings) -> tuple[str, bool]:
     try:
         return os.path.join(os.path.realpath(parent, strict=True), name), True
     except FileNotFoundError:
+        _check_linked_roots(path, settings)
         meant = nearest(path, settings.roots)
         raise RouteTrouble("neither the path nor its parent exists", suggestion=meant) from None
 
@@ -183,7 +225,7 @@ def nearest(path: str, roots: Sequence[Path]) -> str:
             part = close[0]  # noqa: PLW2901 - the name that was meant
         here = os.path.join(here, part)
     real = os.path.realpath(here)
-    return here if any(is_below(real, os.path.realpath(root)) for root in roots) else ""
+    return here if any(is_below(real, root) for root in _real_roots(here, roots)) else ""
 
 
 def _in_similar_root(path: str, roots: Sequence[Path]) -> str:
@@ -222,6 +264,7 @@ def open_destination(destination: Destination, settings: RouteSettings, owner: s
         for number, part in enumerate(parts):
             if destination.make and number == len(parts) - 1:
                 _make(part, here, settings, owner)
+            sync_names(".", directory=here)  # another job may have made it, and be killed before its own sync
             below = os.open(part, _ON_THE_WAY, dir_fd=here)
             os.close(here)
             here = below
@@ -269,7 +312,12 @@ def _make(name: str, directory: int, settings: RouteSettings, owner: str) -> Non
             with suppress(OSError):
                 os.rmdir(beside, dir_fd=above)
             raise
-        os.fsync(above)
+        try:
+            os.fsync(above)
+        except OSError:  # to the next try it would be there, and nobody would sync its name
+            with suppress(OSError):
+                os.rmdir(name, dir_fd=above)
+            raise
     finally:
         os.close(above)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mrdock.dicom.scan import Buffer, Found, Wanted, scan
@@ -24,7 +24,8 @@ SERIES: Final = 0x0020000E
 SERIES_NUMBER: Final = 0x00200011
 
 _LONGEST_INFLATED: Final = 64 << 20
-_DEFLATED_STEP: Final = 1 << 20
+_DEFLATED_STEP: Final = 1 << 16
+_INFLATED_STEP: Final = 1 << 20
 _LONGEST_PATH: Final = 4096  # PATH_MAX of Linux
 _LONGEST_TIME: Final = 16
 _IDENTITY: Final = (
@@ -125,17 +126,36 @@ def find_path(texts: Sequence[str | None], tag: str) -> str | None:
 
 
 def inflate(data: Buffer, start: int) -> bytearray:
-    """A deflated data set (PS3.5 section A.5), inflated; raises `MalformedError` where it is broken or too large."""
+    """A deflated data set (PS3.5 section A.5), inflated; raises `MalformedError` where it is broken or too large.
+
+    It is inflated twice, the first time only to see how large it is: a bomb takes no memory.
+    """
+    inflated = bytearray(sum(map(len, _inflated(data, start))))
+    at = 0
+    for step in _inflated(data, start):
+        inflated[at : at + len(step)] = step
+        at += len(step)
+    return inflated
+
+
+def _inflated(data: Buffer, start: int) -> Iterator[bytes]:
+    """The same in small steps."""
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = bytearray()
+    size = 0
     with memoryview(data)[start:] as deflated:
-        for at in range(0, len(deflated), _DEFLATED_STEP):  # the engine copies what it leaves of a step
-            try:
-                inflated += engine.decompress(deflated[at : at + _DEFLATED_STEP], _LONGEST_INFLATED + 1 - len(inflated))
-            except zlib.error as error:
-                raise MalformedError(f"the deflated data set is broken: {error}") from None
-            if len(inflated) > _LONGEST_INFLATED:
-                raise MalformedError(f"the deflated data set inflates to more than {_LONGEST_INFLATED >> 20} MiB")
-            if engine.eof:
-                return inflated
+        for at in range(0, len(deflated), _DEFLATED_STEP):
+            rest = bytes(deflated[at : at + _DEFLATED_STEP])  # no view: an error would keep it, and the file mapped
+            full = True
+            while rest or full:  # with a full step there may be more, although nothing is left to read
+                try:
+                    step = engine.decompress(rest, _INFLATED_STEP)
+                except zlib.error as error:
+                    raise MalformedError(f"the deflated data set is broken: {error}") from None
+                rest, full = engine.unconsumed_tail, len(step) == _INFLATED_STEP
+                size += len(step)
+                if size > _LONGEST_INFLATED:
+                    raise MalformedError(f"the deflated data set inflates to more than {_LONGEST_INFLATED >> 20} MiB")
+                yield step
+                if engine.eof:
+                    return
     raise MalformedError("the deflated data set is cut short")

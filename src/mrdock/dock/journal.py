@@ -20,7 +20,7 @@ import threading
 import uuid
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -91,6 +91,12 @@ def row_of(arrival: Arrival, route: RouteSettings) -> Received:
 
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _KINDS: Final[dict[str, type[Entry]]] = {kind.__name__: kind for kind in (Received, Opened, Closed, Noted)}
+_ARRIVAL: Final[Mapping[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("directory", "name", "transfer_syntax", "association"), (str,)),
+    **dict.fromkeys(("received", "monotonic"), (float, int)),
+    **dict.fromkeys(("big_endian", "differs"), (bool,)),
+    "size": (int,),
+}
 _FIELDS: Final = {kind: [field.name for field in fields(kind)] for kind in _KINDS.values()}
 
 
@@ -118,13 +124,16 @@ def encode(entry: Entry | Arrival) -> bytes:
 
 
 def decode(data: bytes) -> Entry | Arrival:
-    """What `encode` wrote. Raises `ValueError`, `KeyError` or `TypeError` where it is something else."""
+    """What `encode` wrote. Raises `ValueError`, `KeyError`, `TypeError` or `RecursionError` where it is none."""
     said = json.loads(data)
     kind = said["entry"]
     if kind != "Arrival":
         return from_mapping(_KINDS[kind], said)
+    for name, types in _ARRIVAL.items():
+        if type(said[name]) not in types:  # the database would refuse it, and not say that it is the row's fault
+            raise ValueError(f"{name} of an arrival is of another type")
     values = {
-        tuple(key) if isinstance(key, list) else key: Value(vr, raw.encode("latin-1"))
+        tuple(key) if isinstance(key, list) else key: Value(vr, bytes(raw, "latin-1"))
         for key, vr, raw in said["values"]
     }
     return Arrival(

@@ -10,14 +10,16 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 from mrdock.dock import queries, record, retention
 from mrdock.dock.clock import Now, local
 from mrdock.dock.entries import Noted
 from mrdock.dock.index import Index
+from mrdock.dock.jobs import CopyJobs
 from mrdock.dock.queries import StudyRow
-from mrdock.dock.routing import route_study
+from mrdock.dock.routing import destinations, route_study
 from mrdock.dock.settings import Settings
 from mrdock.dock.states import Event
 from mrdock.dock.store import Store, StudyDirectory, lock_study
@@ -37,7 +39,6 @@ OFF_LONG: Final = 7 * 86400.0
 _NOTE_CLOCK: Final = 60.0
 _LOOK_FOR_TAKEN: Final = 900.0
 _ANNOUNCE: Final = 60.0
-_MOST_JOBS: Final = 4
 _AFTER_A_FAULT: Final = 300.0
 _FORGET_DAYS: Final = 180.0
 
@@ -81,7 +82,8 @@ class Keeper:
         self.index = index
         self.settings = settings
         self._launch = launch
-        self._copying: set[str] = set()
+        self._jobs = CopyJobs(settings.route)
+        self._wanted: dict[str, tuple[int, frozenset[str]]] = {}
         self._last: Now | None = None
         self._clock_noted = float("-inf")
         self._looked = float("-inf")
@@ -92,7 +94,7 @@ class Keeper:
     @property
     def busy(self) -> bool:
         """Whether a copying job is running."""
-        return bool(self._copying)
+        return bool(self._jobs)
 
     def stop(self) -> None:
         """Start no further job."""
@@ -142,20 +144,39 @@ class Keeper:
     # ---- routing ----
 
     def route(self, now: Now) -> None:
-        """Copy what is due, each study in a job of its own."""
-        for study in queries.studies_to_route(self.index, now):
-            if self._stopping or len(self._copying) >= _MOST_JOBS:
+        """Copy what is due, each study in a job of its own, as far as there is room where it goes."""
+        due = [study for study in queries.studies_to_route(self.index, now) if study.uid not in self._jobs]
+        self._wanted = {study.uid: self._wanted[study.uid] for study in due if study.uid in self._wanted}
+        for study in due:
+            if self._stopping or self._jobs.full:
                 return
-            if study.uid not in self._copying:
-                self._copying.add(study.uid)
-                self.index.set_study(study.uid, copying=now.wall)
-                self._launch(lambda study=study: self._route_one(study, now))  # type: ignore[misc]
+            if self._jobs.begin(study.uid, self._destinations(study)):
+                try:
+                    self.index.set_study(study.uid, copying=now.wall)
+                    self._launch(lambda study=study: self._route_one(study, now))  # type: ignore[misc]
+                except BaseException:
+                    self._jobs.end(study.uid)
+                    raise
+
+    def _destinations(self, study: StudyRow) -> frozenset[str]:
+        """Where a study goes, asked for once: hundreds may wait for a place that hangs."""
+        version, paths = self._wanted.get(study.uid, (-1, frozenset()))
+        if version != study.version:
+            try:
+                paths = destinations(self.index, study)
+            except StoreError:
+                raise
+            except Exception:  # noqa: BLE001 - a fault with one study is its own job's, which meets it and says so
+                paths = frozenset()
+            self._wanted[study.uid] = (study.version, paths)
+        return paths
 
     def _route_one(self, study: StudyRow, now: Now) -> None:
         try:
             with self.index.claim(study.uid) as mine:
                 if mine:
-                    route_study(self.store, self.index, self.settings, study, now)
+                    at = partial(self._jobs.move, study.uid)
+                    route_study(self.store, self.index, self.settings, study, now, at)
         except StoreError as error:
             log.error("%s: %s", study.directory, error)  # noqa: TRY400 - expected, and tried again
         except Exception:  # the edge of a job: a fault with one study leaves the others alone
@@ -163,13 +184,16 @@ class Keeper:
             with suppress(StoreError):
                 self.index.set_study(study.uid, next_try=now.wall + _AFTER_A_FAULT, copying=None)
         finally:
-            self._copying.discard(study.uid)
+            self._jobs.end(study.uid)
 
     # ---- what people took ----
 
     def _look_for_taken(self, now: Now) -> None:
         """Look into the directories that changed since the last look."""
-        for study in queries.all_studies(self.index):
+        studies = queries.all_studies(self.index)
+        there = {study.directory for study in studies}
+        self._looked_at = {name: changed for name, changed in self._looked_at.items() if name in there}
+        for study in studies:
             try:
                 changed = self._changed(study)
                 if self._looked_at.get(study.directory) == changed:

@@ -63,6 +63,7 @@ def _study_in(name: str, directory: int) -> str | None:
                 meta = decode_file_meta(data)
                 if receipt_of(meta) is None:
                     return None
-                return Header(scan(data, meta.transfer_syntax, _WANTED, start=meta.data_set_at)).uid(STUDY)
+                uid = Header(scan(data, meta.transfer_syntax, _WANTED, start=meta.data_set_at)).uid(STUDY)
+                return uid if record.is_study(uid) else None
     except (DicomError, OSError):
         return None

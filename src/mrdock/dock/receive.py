@@ -12,8 +12,8 @@ import itertools
 import logging
 import mmap
 import os
-import stat
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -24,15 +24,15 @@ from mrdock.dock import quarantine
 from mrdock.dock.complaints import Complaints
 from mrdock.dock.entries import Closed, Noted, Opened
 from mrdock.dock.headers import ImageHeader, read_header
-from mrdock.dock.images import image_digest, same_image
 from mrdock.dock.journal import Arrival, Journal
+from mrdock.dock.placing import Placed, place
 from mrdock.dock.record import PRIVATE_CREATOR, Receipt
 from mrdock.dock.settings import Settings
-from mrdock.dock.store import FILE_MODE, Store, StudyDirectories, StudyDirectory
+from mrdock.dock.store import Store, StudyDirectories
 from mrdock.dock.visit import Visit
 from mrdock.dock.words import counted
 from mrdock.errors import DicomError
-from mrdock.files.durable import opened, rename_new, write_all
+from mrdock.files.durable import begin_writing_out, write_all
 from mrdock.network.association import Context
 from mrdock.network.dimse import Command, Status
 from mrdock.network.handler import Caller, Outcome
@@ -43,7 +43,6 @@ SPILL: Final = 1 << 20
 """Objects up to this size are held in memory until they are whole."""
 
 _FLUSH: Final = 32 << 20
-_DIRECTORIES_PER_ASSOCIATION: Final = 8
 _ASSOCIATIONS_A_MINUTE: Final = 300
 """So many are noted in the index before they have sent anything; more only once they send."""
 
@@ -68,7 +67,7 @@ class Receiver:
 
     def opened(self, caller: Caller) -> None:
         """Note a new association."""
-        visit = self._visits[caller.association] = Visit(self.directories)
+        visit = self._visits[caller.association] = Visit(store=self.disk, directories=self.directories)
         if self._openings.let_through("", time.monotonic())[-1:] == [""]:
             self._note_opening(caller, visit)
         log.debug("association %s opened", caller.association, extra=_who(caller))
@@ -163,6 +162,8 @@ class ImageSink:
         self._meta_length = 0
         self._written = 0
         self._unflushed = 0
+        self._header: ImageHeader | None = None
+        self._placed: Placed | None = None
         self._refused: _Refused | None = None
         trouble = self._store.trouble()
         if trouble is not None:
@@ -188,23 +189,30 @@ class ImageSink:
             self._refused = self._failed(error)
             self._leave_nothing()
 
+    def seal(self) -> None:
+        """Write what is still in memory, and see whose image it is."""
+        self._try(self._seal)
+
+    def place(self) -> None:
+        """Make the file durable and give it its name."""
+        self._try(self._place)
+
     def finish(self) -> Outcome:
-        """Keep the whole data set; the answer is final."""
-        try:
-            if self._refused is not None:
-                raise self._refused
-            try:
-                outcome = self._keep()
-            except OSError as error:
-                raise self._failed(error) from error
+        """Make the name durable; the answer is final."""
+        self._try(self._finish)
+        if self._refused is None:
             self._visit.stored += 1
-        except _Refused as refused:
-            self._report(refused)
-            outcome = Outcome(refused.status, refused.why)
-            self._visit.refused += 1
-        finally:
-            self._leave_nothing()
-        return outcome
+            return SUCCESS
+        self._visit.refused += 1
+        self._report(self._refused)
+        return Outcome(self._refused.status, self._refused.why)
+
+    def settle(self) -> None:
+        """Tell the index, and tidy up."""
+        self._leave_nothing()
+        if self._refused is None:
+            self._tell()
+            self._visit.prepare_part()
 
     def discard(self) -> None:
         """The data set will not be whole."""
@@ -213,81 +221,79 @@ class ImageSink:
 
     # ---- keeping ----
 
-    def _keep(self) -> Outcome:
-        header = self._identify()
-        if (header.uid, header.sop_class) != (self._command.sop_instance, self._command.sop_class):
-            raise _Refused(Status.MISMATCH, "SOP Class or Instance UID of command and data set differ")
+    def _try(self, step: Callable[[], None]) -> None:
+        """Take a step unless one before it failed."""
+        if self._refused is not None:
+            return
+        try:
+            step()
+        except OSError as error:
+            self._refused = self._failed(error)
+        except _Refused as refused:
+            self._refused = refused
+
+    def _seal(self) -> None:
         if self._file < 0:
             self._open_file(self._memory)
-        name = f"{file_prefix(header.sop_class)}.{header.uid}"
+        begin_writing_out(self._file)  # the disk works while the header is read
+        self._header = header = self._identify()
+        if (header.uid, header.sop_class) != (self._command.sop_instance, self._command.sop_class):
+            raise _Refused(Status.MISMATCH, "SOP Class or Instance UID of command and data set differ")
+
+    def _place(self) -> None:
+        header = self._header
+        assert header is not None
         directory = self._visit.directory(header)
         if not self._store.holds(directory):
             # somebody took the study's whole directory while the association was open: it gets a new one
             self._visit.forget(directory)
             directory = self._visit.directory(header)
-        placed, mark = self._place(name, directory)
+        name = f"{file_prefix(header.sop_class)}.{header.uid}"
+        self._placed = place(self._name, self._store.incoming, self._file, name, directory, self._fsync)
+        if self._placed.name is not None:
+            self._name = ""
+
+    def _finish(self) -> None:
+        assert self._placed is not None
         try:
-            # where the same image is there already, whoever brought it may still be making it durable
-            directory.entries.sync()
+            self._placed.sync()
         except OSError as error:
             self._disk_failed(error)
-            if placed is not None and directory.entries.successes == mark:
-                with suppress(OSError):  # nobody can have been told Success for it
-                    os.unlink(placed, dir_fd=directory.descriptor)
-            raise
-        if placed is not None:
-            self._tell(header, directory, placed, differs=placed != name)
-        return SUCCESS
-
-    def _place(self, name: str, directory: StudyDirectory) -> tuple[str | None, int]:
-        """Give the file its name, or one beside it where something else has that; None where the same image has it.
-
-        With it comes how many syncs of the directory had succeeded before.
-        """
-        mark = directory.entries.successes
-        for beside in (False, True):
-            candidate = f"{name}_{image_digest(self._file)}" if beside else name
-            if not os.access(candidate, os.F_OK, dir_fd=directory.descriptor, follow_symlinks=False):
-                self._fsync()
-                with suppress(FileExistsError):  # another association was faster
-                    rename_new(self._name, candidate, source_dir=self._store.incoming, target_dir=directory.descriptor)
-                    self._name = ""
-                    return candidate, mark
-            if self._is_same(candidate, directory):
-                return None, mark
-        raise FileExistsError(errno.EEXIST, "both names are taken by other images", name)
-
-    def _is_same(self, name: str, directory: StudyDirectory) -> bool:
-        """Whether the same image has this name; a pipe, a link or a directory is something else."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        try:
-            with opened(name, flags, directory=directory.descriptor) as other:
-                return stat.S_ISREG(os.fstat(other).st_mode) and same_image(self._file, other)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
-                return False
             raise
 
     def _identify(self) -> ImageHeader:
         settings = self._receiver.settings
         syntax, nesting = self._context.transfer_syntax, settings.limits.nesting
         try:
-            if self._file < 0:
+            if self._memory:
                 return read_header(self._memory, syntax, settings.route, depth=nesting)
             with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as data:
                 return read_header(data, syntax, settings.route, start=self._meta_length, depth=nesting)
         except DicomError as error:
             raise _Refused(Status.CANNOT_UNDERSTAND, str(error), keep=True) from None
 
-    def _tell(self, header: ImageHeader, directory: StudyDirectory, name: str, *, differs: bool) -> None:
-        log.debug("%s/%s stored", directory.name, name, extra=_who(self._caller))
-        syntax, size = self._context.transfer_syntax, self._written
+    def _tell(self) -> None:
+        header, placed = self._header, self._placed
+        assert header is not None
+        assert placed is not None
+        if placed.name is None:
+            return
+        log.debug("%s/%s stored", placed.directory.name, placed.name, extra=_who(self._caller))
         self._receiver.journal.put(
-            Arrival(header.found, directory.name, name, syntax, size, self._receipt, differs, time.monotonic())
+            Arrival(
+                header.found,
+                placed.directory.name,
+                placed.name,
+                self._context.transfer_syntax,
+                self._written,
+                self._receipt,
+                placed.differs,
+                time.monotonic(),
+            )
         )
-        if differs:
-            said = f"another data set came under the same SOP Instance UID; both are kept, the new one as {name}"
-            log.warning("%s: %s", directory.name, said, extra=_who(self._caller))
+        if placed.differs:
+            said = f"another data set came under the same SOP Instance UID; both are kept, the new one as {placed.name}"
+            log.warning("%s: %s", placed.directory.name, said, extra=_who(self._caller))
             self._receiver.journal.put(Noted(self._receipt.received, "differs", header.study, said))
 
     # ---- the file ----
@@ -304,10 +310,7 @@ class ImageSink:
         )
         head = encode_file_meta(meta)
         self._meta_length = len(head)
-        name = f"{os.getpid()}-{next(self._receiver.serial)}.part"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._file = os.open(name, flags, FILE_MODE, dir_fd=self._store.incoming)
-        self._name = name
+        self._name, self._file = self._visit.part()
         self._write_on(head + data)
 
     def _write_on(self, data: bytes | bytearray | memoryview) -> None:
@@ -358,7 +361,7 @@ class ImageSink:
 
     def _quarantine(self, refused: _Refused) -> str:
         """Keep the bytes; return where, empty if there is no room or no way."""
-        size, limit = self._written or len(self._memory), self._receiver.settings.store.quarantine_size
+        size, limit = self._written - self._meta_length, self._receiver.settings.store.quarantine_size
         about = {
             "why": refused.why,
             "transfer_syntax": self._context.transfer_syntax,
@@ -370,8 +373,6 @@ class ImageSink:
         try:
             if not size or not self._receiver.quarantine.take(size, limit):
                 return ""
-            if self._file < 0:
-                self._open_file(self._memory)
             self._fsync()
             name = f"{self._caller.association}_{next(self._receiver.serial)}"
             kept = quarantine.keep(self._store, self._name, name, about)

@@ -22,7 +22,7 @@ from mrdock.dock.clock import Now, boot_id, parse_stamp
 from mrdock.dock.entries import Received, RouteRow, from_mapping
 from mrdock.dock.headers import read_header
 from mrdock.dock.images import receipt_of
-from mrdock.dock.index import Index
+from mrdock.dock.index import Index, UnwritableError
 from mrdock.dock.journal import Arrival, row_of
 from mrdock.dock.keeper import Look
 from mrdock.dock.ownership import owner_of
@@ -233,7 +233,7 @@ def replay(study: str, index: Index, events: Iterable[Mapping[str, Any]]) -> flo
                     index.tell_route(_route(study, event, wall))
                 case "complete":
                     index.tell_complete(study, wall, _looks(event["looks"]))
-        except (KeyError, TypeError, ValueError, OverflowError):
+        except (KeyError, TypeError, ValueError, OverflowError, UnwritableError):
             continue
     return asked
 
@@ -256,7 +256,7 @@ def _looks(value: Any) -> str:
         looks = json.loads(value) if value else []
     except (TypeError, ValueError, RecursionError):
         return ""
-    return value if isinstance(looks, list) and all(map(_is_look, looks)) else ""
+    return value if value and isinstance(looks, list) and all(map(_is_look, looks)) else ""
 
 
 def _is_look(look: Any) -> bool:

@@ -10,17 +10,19 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mrdock.dicom.values import is_uid
 from mrdock.dock.clock import parse_stamp, stamp
 from mrdock.files.durable import append_line, opened
 
 NAME: Final = ".mrdock-study"
 _LONGEST: Final = 1 << 28
-_LONGEST_ASSOCIATION: Final = 32
+_ASSOCIATION: Final = re.compile(r"[0-9A-Za-z]{1,32}")
 
 PRIVATE_CREATOR: Final = "2.25.227587837886440796627773595773635089360"
 """Whose Private Information (0002,0102) in an image's File Meta Information is: the dock's receipt."""
@@ -45,7 +47,7 @@ class Receipt:
             receipt = cls(parse_stamp(pairs["received"]), pairs["association"])
         except (ValueError, KeyError, OverflowError):
             return None
-        return receipt if len(receipt.association) <= _LONGEST_ASSOCIATION else None
+        return receipt if _ASSOCIATION.fullmatch(receipt.association) else None
 
 
 def first_line(study_uid: str) -> bytes:
@@ -96,4 +98,9 @@ def study_of(directory: int) -> str | None:
         raise
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return uid if isinstance(uid, str) else None
+    return uid if isinstance(uid, str) and is_study(uid) else None
+
+
+def is_study(uid: str) -> bool:
+    """Whether this can be a study: a UID, or empty where objects belong to none."""
+    return not uid or is_uid(uid)

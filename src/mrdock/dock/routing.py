@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -90,6 +90,13 @@ def plan(
     return plans
 
 
+def destinations(index: Index, row: StudyRow) -> frozenset[str]:
+    """The paths that images of a study are to be copied to now."""
+    routes = {route.series: route for route in queries.routes_of(index, row.uid)}
+    plans = plan(queries.instances_of(index, row.uid), routes, row.asked_path)
+    return frozenset(item.path for item in plans if item.names and not item.reason)
+
+
 def pause(attempts: int) -> float:
     """Seconds until routing is tried again after trouble that passes."""
     return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(attempts, 20))
@@ -105,14 +112,25 @@ class _Job:
     row: StudyRow
     directory: StudyDirectory
     now: Now
+    at: Callable[[str], None]
 
 
 class _OvertakenError(Exception):
     """An image came or a person asked while the study was copied: it has to be planned anew."""
 
 
-def route_study(store: Store, index: Index, settings: Settings, row: StudyRow, now: Now) -> None:
-    """Copy what is due of a study and write down how it ended. Never raises for what the disk or the header does."""
+def route_study(
+    store: Store,
+    index: Index,
+    settings: Settings,
+    row: StudyRow,
+    now: Now,
+    at: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Copy what is due of a study and write down how it ended. Never raises for what the disk or the header does.
+
+    ``at`` is told each path before it is looked at.
+    """
     routes = {route.series: route for route in queries.routes_of(index, row.uid)}
     plans = plan(queries.instances_of(index, row.uid), routes, row.asked_path)
     try:
@@ -123,7 +141,7 @@ def route_study(store: Store, index: Index, settings: Settings, row: StudyRow, n
             index.concluded(row.uid, Event.NO_PATH, row.version, (), next_try=0.0)
             return
         try:
-            job = _Job(store, index, settings, row, directory, now)
+            job = _Job(store, index, settings, row, directory, now, at)
             _conclude(job, [_route_series(job, item) for item in plans], routes)
         finally:
             os.close(directory.descriptor)
@@ -185,6 +203,7 @@ def _route_series(job: _Job, item: SeriesPlan) -> RouteRow:
         return made
     try:
         settings = job.settings.route
+        job.at(item.path)
         destination = resolve(item.path, settings, job.store.root)
         target = open_destination(destination, settings, _owner(job))
         try:
@@ -216,6 +235,7 @@ def _copy(job: _Job, names: Sequence[str], target: int) -> int:
     while left:
         arrived: list[str] = []
         beside: list[str] = []
+        made: list[str] = []
         until = time.monotonic() + _BATCH_SECONDS
         try:
             while left and len(arrived) < _BATCH and time.monotonic() < until:
@@ -227,6 +247,7 @@ def _copy(job: _Job, names: Sequence[str], target: int) -> int:
                         target_dir=target,
                         owner=_owner(job),
                         mode=job.settings.route.file_mode,
+                        made=made,
                     )
                 except SourceGoneError:
                     gone = True
@@ -236,16 +257,30 @@ def _copy(job: _Job, names: Sequence[str], target: int) -> int:
                         beside.append(there)
         finally:
             if arrived:
-                _arrived(job, arrived, beside, target)
+                _sync(target, made)
+                _arrived(job, arrived, beside)
         count += len(arrived)
     if gone:
         _check_taken(job, names)
     return count
 
 
-def _arrived(job: _Job, names: Sequence[str], beside: Sequence[str], target: int) -> None:
-    """Make a batch durable and write it down, unless nobody wants it there any more."""
-    os.fsync(target)
+def _sync(target: int, made: Sequence[str]) -> None:
+    """Make the names of a batch durable. Raises `OSError`, and then takes away the copies that were made.
+
+    They would look whole to the next try, whose fsync may well succeed: the kernel tells of lost data once.
+    """
+    try:
+        os.fsync(target)
+    except OSError:
+        for name in made:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=target)
+        raise
+
+
+def _arrived(job: _Job, names: Sequence[str], beside: Sequence[str]) -> None:
+    """Write a durable batch down, unless nobody wants it there any more."""
     with _turn(job.directory):
         if not job.index.set_routed(job.row.uid, names, job.now.wall, version=job.row.version):
             raise _OvertakenError

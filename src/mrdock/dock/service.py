@@ -6,7 +6,6 @@ are forked from it, so they share its memory; they die with it.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import gc
 import logging
@@ -28,6 +27,7 @@ from mrdock.dock.database import open_index
 from mrdock.dock.destination import is_below
 from mrdock.dock.journal import Journal, JournalReader
 from mrdock.dock.keeper import Keeper, run_beside
+from mrdock.dock.libc import die_with, share_one_heap
 from mrdock.dock.lock import describe, exclusive
 from mrdock.dock.receive import Receiver
 from mrdock.dock.reconcile import Report
@@ -43,16 +43,20 @@ log = logging.getLogger("mrdock.dock")
 GRACE: Final = 7.0
 """Seconds that running associations have to end after SIGTERM."""
 
-PATIENCE: Final = 9.5
+PATIENCE: Final = 9.0
 """Seconds after which the supervisor ends a child that does not stop."""
+
+_LAST_PATIENCE: Final = 5.0
+"""The same for those that end last, from when all others have: a copy may hang in the kernel."""
 
 _TICK: Final = 1.0
 _DRAIN: Final = 0.2
 _AFTER_TROUBLE: Final = 5.0
 _COPIES_END: Final = 2.0
+_LOOK: Final = 0.5
+_DIES: Final = 0.4  # what is not dead by then hangs in the kernel, on a disk that does not answer
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 30.0
-_PR_SET_PDEATHSIG: Final = 1
 _ALL: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 _STANDARD_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _STANDARD: Final = "1.2.840.10008."
@@ -131,6 +135,7 @@ def serve(settings: Settings, ready: Callable[[Settings, Report | None], None]) 
     os.umask(0o027)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    share_one_heap()
     with ExitStack() as stack:
         for mount in settings.route.mount_points:
             if is_below(str(settings.root), str(mount)) and not os.path.ismount(mount):
@@ -233,13 +238,15 @@ class Supervisor:
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake, selectors.EVENT_READ)
             while self._stop_at is None or any(child.pid for child in self._children):
-                selector.select(0.5)
+                left = _LOOK if self._stop_at is None else self._stop_at - time.monotonic()
+                selector.select(min(max(left, 0.0), _LOOK))
                 with suppress(BlockingIOError):
                     for number in os.read(self._wake, 64):
                         self._signalled(number)
                 self._reap()
                 if self._stop_at is not None and not any(child.pid and not child.ends_last for child in self._children):
                     self._signal_children(signal.SIGTERM, last=True)
+                    self._stop_at = min(self._stop_at, time.monotonic() + _LAST_PATIENCE)
                 if self._stop_at is not None and time.monotonic() >= self._stop_at:
                     self._kill()
                     break
@@ -271,7 +278,7 @@ class Supervisor:
     def _kill(self) -> None:
         for last in (False, True):
             self._signal_children(signal.SIGKILL, last=last)
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + _DIES
         while any(child.pid for child in self._children) and time.monotonic() < deadline:
             self._reap()
             time.sleep(0.02)
@@ -314,7 +321,7 @@ class Supervisor:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
-            _die_with(parent)
+            die_with(parent)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the supervisor decides
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             for number in (signal.SIGTERM, signal.SIGCHLD):
@@ -330,13 +337,6 @@ class Supervisor:
             log.exception("%s ended by an error of ours", child.name)
         finally:
             os._exit(code)
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _receive(store: Store, settings: Settings, item: Listening) -> None:

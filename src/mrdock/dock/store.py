@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import itertools
 import json
+import mmap
 import os
 import re
 import shutil
@@ -37,6 +38,8 @@ FILE_MODE: Final = 0o640
 DIRECTORY_MODE: Final = 0o2750
 STUDY_NAME: Final = re.compile(r"[0-9]{8}_[0-9]{6}_([0-9a-f]{8,64})")
 _LOCK_PATIENCE: Final = 5.0
+_LONGEST_REASON: Final = 512
+_MOST_NAMES: Final = 1000
 
 _counter = itertools.count()
 
@@ -57,7 +60,7 @@ class Store:
         self.root = root
         self.minimum_free = minimum_free
         self.id = _identity(root)
-        self.broken: str | None = None
+        self._broken = mmap.mmap(-1, _LONGEST_REASON)  # one page for all processes that are forked from this one
         with ExitStack() as stack:
 
             def opened_directory(name: str, directory: int | None = None) -> int:
@@ -95,10 +98,22 @@ class Store:
         trouble = self.trouble_of_place()
         if trouble is not None:
             return trouble
-        space = self.space()
+        try:
+            space = self.space()
+        except OSError as error:
+            return f"the store cannot be reached: {error.strerror}"
         if space.free < self.minimum_free.bytes_of(space.total):
             return "the disk is too full"
         return None
+
+    @property
+    def broken(self) -> str | None:
+        """Why no process of this dock takes anything more, whoever met the fault, or None."""
+        return self._broken[:].rstrip(b"\0").decode(errors="replace") if self._broken[0] else None
+
+    @broken.setter
+    def broken(self, why: str | None) -> None:
+        self._broken[:] = (why or "").encode()[:_LONGEST_REASON].ljust(_LONGEST_REASON, b"\0")
 
     def failed(self, error: OSError) -> str:
         """An fsync failed. Unless the disk was full nothing more is taken: the kernel may have thrown data away."""
@@ -147,6 +162,14 @@ class Store:
                 if name.startswith(beginning):
                     with suppress(OSError):
                         delete_tree(name, directory)
+        half_written = [(self.journals, f".{beginning}", "")]
+        if not beginning:
+            half_written += [(self.descriptor, f".{MARKER}.", ".part"), (self.quarantine, ".", ".part")]
+        for directory, start, ending in half_written:
+            for name in os.listdir(directory):
+                if name.startswith(start) and name.endswith(ending):
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=directory)
 
 
 def delete_tree(name: str, directory: int) -> None:
@@ -259,7 +282,11 @@ class StudyDirectories:
             except OSError as error:
                 self._store.failed(error)
                 raise
+            if self._store.broken is not None:  # the sync of one who came before may have failed: ours is no proof
+                raise OSError(errno.EIO, self._store.broken)
             self._names[directory.study_uid] = directory.name
+            if len(self._names) > _MOST_NAMES:  # the oldest: it would be found again, only slower
+                del self._names[next(iter(self._names))]
 
     def forget(self, directory: StudyDirectory) -> None:
         """The directory is gone from the store: the next one who asks gets another."""
@@ -294,7 +321,7 @@ class StudyDirectories:
             found = self._find(study_uid)  # another process may have made it meanwhile
             if found is not None:
                 return found
-            beside = f"study-{os.getpid()}-{next(_counter)}"
+            beside = f"{os.getpid()}-{next(_counter)}.study"
             os.mkdir(beside, 0o750, dir_fd=store.incoming)
             try:
                 with _directory(beside, store.incoming) as descriptor:

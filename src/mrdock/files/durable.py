@@ -17,6 +17,7 @@ from typing import Final
 
 _RENAME_NOREPLACE: Final = 1
 _NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
+_NO_SYNC: Final = _NOT_SUPPORTED | {errno.EACCES, errno.EROFS}
 _BLOCK: Final = 1 << 20
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -70,6 +71,13 @@ def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
     view = memoryview(data)
     while len(view):
         view = view[os.write(descriptor, view) :]
+
+
+def begin_writing_out(descriptor: int) -> None:
+    """Have the kernel begin to write a file's pages to disk, so that its fsync finds less to wait for."""
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def write_whole(name: str, data: bytes, *, directory: int, mode: int = 0o640) -> None:
@@ -128,13 +136,29 @@ def open_directory(path: str, *, directory: int | None = None, follow: bool = Fa
 
 def make_directories(path: str, mode: int) -> None:
     """Make a directory and the missing ones above it, each of them durable in its parent. Raises `OSError`."""
-    if not os.path.isdir(path):
-        parent = os.path.dirname(path)
-        make_directories(parent, mode)
-        os.mkdir(path)
-        os.chmod(path, mode)
-        with opened(parent, os.O_RDONLY | _O_DIRECTORY) as descriptor:
+    parent = os.path.dirname(path)
+    if os.path.isdir(path):
+        sync_names(parent)
+        return
+    make_directories(parent, mode)
+    os.mkdir(path)
+    os.chmod(path, mode)
+    with opened(parent, os.O_RDONLY | _O_DIRECTORY) as descriptor:
+        os.fsync(descriptor)
+
+
+def sync_names(path: str, *, directory: int | None = None) -> None:
+    """Make durable what names a directory has: whoever made them may have been killed before he came to that.
+
+    A directory that cannot be synced is passed over (it may not be read, or its file system knows no fsync): no name
+    in it was made by us. Raises `OSError`.
+    """
+    try:
+        with opened(path, os.O_RDONLY | _O_DIRECTORY, directory=directory) as descriptor:
             os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def blocks(descriptor: int, start: int = 0) -> Iterator[bytes]:
@@ -159,9 +183,10 @@ def same_bytes(one: int, other: int, one_start: int = 0, other_start: int = 0) -
 class SharedSync:
     """Directory syncs that callers share: one fsync serves all whose renames were done when it began.
 
-    A caller that comes while a sync runs waits for the next one, which then serves all that wait (group commit). A
-    sync that fails fails for all whom it served, and, where the disk failed, for all who ask later: the kernel tells
-    of lost data once, so a second fsync may claim success for what the first has lost.
+    A caller that comes while a sync runs waits for the next one, which then serves all that wait (group commit). Who
+    has several renames to make durable takes a `ticket` after each, and the first sync serves them all. A sync that
+    fails fails for all whom it served, and, where the disk failed, for all who ask later: the kernel tells of lost data
+    once, so a second fsync may claim success for what the first has lost.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -175,11 +200,19 @@ class SharedSync:
         self._lost: OSError | None = None
         self.successes = 0
 
-    def sync(self) -> None:
-        """Return when an fsync that began after this call has succeeded; raises `OSError` where it failed."""
+    def ticket(self) -> int:
+        """What to give to `sync` for everything that was done before this call."""
         with self._condition:
             self._asked += 1
-            mine = self._asked
+            return self._asked
+
+    def sync(self, ticket: int | None = None) -> None:
+        """Return when an fsync that began after ``ticket`` was taken (by default: now) has succeeded.
+
+        Raises `OSError` where it failed.
+        """
+        mine = self.ticket() if ticket is None else ticket
+        with self._condition:
             while self._running and self._served < mine:
                 self._condition.wait()
             failed = self._lost or self._failures.pop(mine, None)

@@ -65,7 +65,10 @@ class StoreData:
 
 @dataclass(frozen=True, slots=True)
 class StoreEnds:
-    """The data set is there: answer with `Association.store_reply`."""
+    """The data set is there: answer ``command`` with `Association.store_reply`."""
+
+    context_id: int
+    command: Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,9 @@ class Association:
                 raise ProtocolFault("a data set in absurdly small fragments")
             yield StoreData(value.data)
             if value.is_last:
-                yield StoreEnds()
+                assert self._request is not None
+                self.state = State.MESSAGE
+                yield StoreEnds(self._context_id, self._request)
         elif self.state is State.UNWANTED:
             self._check_context(value)
             if value.is_last:
@@ -183,12 +188,13 @@ class Association:
             self.state = State.MESSAGE
             yield self._reply(Status.UNRECOGNISED_OPERATION)
 
-    def _reply(self, status: int, comment: str = "") -> Reply:
+    def _reply(self, status: int) -> Reply:
         assert self._request is not None
-        command = dimse.encode_response(self._request, status, comment)
-        return Reply(pdu.command_pdus(self._context_id, command, self._peer_longest))
+        return Reply(self._response(self._context_id, self._request, status))
 
-    def store_reply(self, status: int, comment: str = "") -> bytes:
-        """The C-STORE response to the data set that has just ended."""
-        self.state = State.MESSAGE
-        return self._reply(status, comment).data
+    def store_reply(self, ended: StoreEnds, status: int, comment: str = "") -> bytes:
+        """The C-STORE response to a data set that has ended."""
+        return self._response(ended.context_id, ended.command, status, comment)
+
+    def _response(self, context_id: int, command: Command, status: int, comment: str = "") -> bytes:
+        return pdu.command_pdus(context_id, dimse.encode_response(command, status, comment), self._peer_longest)

@@ -42,13 +42,26 @@ class Outcome:
 
 
 class Sink(Protocol):
-    """Takes one data set. Exactly one of `finish` and `discard` ends it."""
+    """Takes one data set: `write` again and again, then `seal`, `place`, `finish` and `settle`, or `discard` instead.
+
+    Of data sets that came one right behind the other, all are sealed before the first is placed, and all are placed
+    before the first is finished, so that what is waited for (a disk) can be waited for together.
+    """
 
     def write(self, fragment: memoryview) -> None:
         """Take a fragment; it is not valid after the call."""
 
+    def seal(self) -> None:
+        """The data set is whole."""
+
+    def place(self) -> None:
+        """Put it where it is to be kept."""
+
     def finish(self) -> Outcome:
-        """The data set is whole: keep it, or say why not."""
+        """Keep it for good, or say why not; this is answered."""
+
+    def settle(self) -> None:
+        """The answer is sent: do what nobody had to wait for."""
 
     def discard(self) -> None:
         """The data set will not be whole: leave nothing behind."""

@@ -16,6 +16,7 @@ from pydicom.uid import UID
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import (
     A_ASSOCIATE,
+    AsynchronousOperationsWindowNegotiation,
     ImplementationClassUIDNotification,
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
@@ -30,8 +31,14 @@ from mrdock.network.pdu import ProtocolFault
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 DEFAULT_LONGEST: Final = 16384
+
+WINDOW: Final = 8
+"""So many C-STORE requests may be under way before the first is answered, where the peer asks for several (PS3.7
+section D.3.3.3): their images are then written and synced together."""
+
 _MOST_CONTEXTS: Final = 128
 _NO_SYNTAX: Final = "1.2.3"
+_NO_CLASS: Final = "1.2.840.10008.0"  # never accepted, under whatever rule for unknown classes
 _STRICT_UID: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 _APPLICATION_ITEM = 0x10
@@ -41,6 +48,7 @@ _ABSTRACT_ITEM = 0x30
 _TRANSFER_ITEM = 0x40
 _USER_ITEM = 0x50
 _LENGTH_ITEM = 0x51
+_WINDOW_ITEM = 0x53
 _FIXED = 68  # protocol version, two AE titles and reserved bytes before the variable items
 
 
@@ -58,7 +66,8 @@ class Request:
     """An A-ASSOCIATE-RQ: who calls whom, and what it proposes.
 
     ``longest`` is the longest PDU body the requestor takes (0: any); ``titles`` are its bytes 11 to 74, which an
-    acceptance gives back as they came (PS3.8 table 9-17).
+    acceptance gives back as they came (PS3.8 table 9-17). ``window`` is how many operations it wants to have under way
+    at once (0: any number), None where it does not say: then it is one.
     """
 
     calling: str
@@ -68,14 +77,24 @@ class Request:
     proposals: tuple[Proposal, ...]
     longest: int
     titles: bytes = field(default=b"", compare=False)
+    window: int | None = None
+
+    @property
+    def granted(self) -> int:
+        """How many operations it may have under way at once."""
+        return min(self.window or WINDOW, WINDOW) if self.window is not None else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the peer accepted of our proposals: transfer syntax by context id; ``longest`` as in `Request`."""
+    """What the peer accepted of our proposals: transfer syntax by context id; ``longest`` as in `Request`.
+
+    ``window`` is how many operations we may have under way at once.
+    """
 
     transfer_syntaxes: Mapping[int, str]
     longest: int
+    window: int = 1
 
 
 def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
@@ -105,21 +124,24 @@ def _title(raw: memoryview) -> str:
     return "".join(char if " " <= char <= "~" and char != "\\" else "?" for char in text)
 
 
-def _longest(user: memoryview) -> int:
-    longest = DEFAULT_LONGEST
-    for kind, value in _items(user):
+def _user(data: memoryview) -> tuple[int, int | None]:
+    """Of the user information: the longest PDU, and how many operations may be invoked at once (None: not said)."""
+    longest, window = DEFAULT_LONGEST, None
+    for kind, value in _items(data):
+        if kind in (_LENGTH_ITEM, _WINDOW_ITEM) and len(value) != 4:
+            raise ProtocolFault("an item of the user information has a wrong length")
         if kind == _LENGTH_ITEM:
-            if len(value) != 4:
-                raise ProtocolFault("the maximum length item has a wrong length")
             (longest,) = struct.unpack(">I", value)
-    return longest
+        elif kind == _WINDOW_ITEM:
+            (window,) = struct.unpack_from(">H", value)
+    return longest, window
 
 
 def parse_request(body: memoryview) -> Request:
     """Take the body of an A-ASSOCIATE-RQ apart. Raises `ProtocolFault`."""
     if len(body) < _FIXED:
         raise ProtocolFault("the association request is cut short")
-    application, longest = "", DEFAULT_LONGEST
+    application, longest, window = "", DEFAULT_LONGEST, None
     proposals: list[Proposal] = []
     for kind, value in _items(body[_FIXED:]):
         if kind == _APPLICATION_ITEM:
@@ -127,7 +149,7 @@ def parse_request(body: memoryview) -> Request:
         elif kind == _CONTEXT_RQ_ITEM:
             proposals.append(_proposal(value))
         elif kind == _USER_ITEM:
-            longest = _longest(value)
+            longest, window = _user(value)
     ids = {proposal.context_id for proposal in proposals}
     if len(ids) != len(proposals) or len(ids) > _MOST_CONTEXTS or not all(number % 2 for number in ids):
         raise ProtocolFault("presentation context ids are to be odd, different and 128 at most")
@@ -139,6 +161,7 @@ def parse_request(body: memoryview) -> Request:
         proposals=tuple(proposals),
         longest=longest,
         titles=bytes(body[4:_FIXED]),
+        window=window,
     )
 
 
@@ -184,19 +207,18 @@ class Acceptable:
         for proposal in request.proposals:
             context = PresentationContext()
             context.context_id = proposal.context_id
-            # pynetdicom warns of what is no UID; such a name is none of ours, so any other unknown one will do
-            context.abstract_syntax = UID(
-                proposal.abstract_syntax if _is_strict(proposal.abstract_syntax) else _NO_SYNTAX
-            )
+            # pynetdicom warns of what is no UID; such a name is none of ours, so one that is never accepted will do
+            name = proposal.abstract_syntax if _is_strict(proposal.abstract_syntax) else _NO_CLASS
+            context.abstract_syntax = UID(name)
             context.transfer_syntax = [uid for uid in proposal.transfer_syntaxes if uid in self._transfer] or [
                 _NO_SYNTAX
             ]
             proposed.append(context)
-            known = self._contexts.get(proposal.abstract_syntax)
-            if known is None and self._unknown is not None and self._unknown(proposal.abstract_syntax):
-                known = build_context(proposal.abstract_syntax, self._transfer)
+            known = self._contexts.get(name)
+            if known is None and name != _NO_CLASS and self._unknown is not None and self._unknown(name):
+                known = build_context(name, self._transfer)
             if known is not None:
-                supported[proposal.abstract_syntax] = known
+                supported[name] = known
         results, _ = negotiate_as_acceptor(proposed, list(supported.values()))
         accepted = {
             number: Context(number, str(result.abstract_syntax), str(result.transfer_syntax[0]))
@@ -206,28 +228,33 @@ class Acceptable:
         return accepted, results
 
 
-def _user_information(longest: int) -> list[Any]:
+def _user_information(longest: int, window: int) -> list[Any]:
     length = MaximumLengthNotification()
     length.maximum_length_received = longest
     implementation = ImplementationClassUIDNotification()
     implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     version = ImplementationVersionNameNotification()
     version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    return [length, implementation, version]
+    if window == 1:
+        return [length, implementation, version]
+    operations = AsynchronousOperationsWindowNegotiation()
+    operations.maximum_number_operations_invoked = window
+    operations.maximum_number_operations_performed = 1
+    return [length, implementation, operations, version]
 
 
-def _primitive(calling: str, called: str, longest: int) -> A_ASSOCIATE:
+def _primitive(calling: str, called: str, longest: int, window: int) -> A_ASSOCIATE:
     primitive = A_ASSOCIATE()
     primitive.application_context_name = UID(APPLICATION_CONTEXT)
     primitive.calling_ae_title = calling
     primitive.called_ae_title = called
-    primitive.user_information = _user_information(longest)
+    primitive.user_information = _user_information(longest, window)
     return primitive
 
 
 def encode_accept(request: Request, results: Sequence[PresentationContext], longest: int) -> bytes:
     """The A-ASSOCIATE-AC PDU; ``longest`` is the longest PDU body we take."""
-    primitive = _primitive(request.calling or "?", request.called or "?", longest)
+    primitive = _primitive(request.calling or "?", request.called or "?", longest, request.granted)
     primitive.result = 0
     primitive.result_source = 1
     primitive.presentation_context_definition_results_list = list(results)
@@ -237,13 +264,16 @@ def encode_accept(request: Request, results: Sequence[PresentationContext], long
     return encoded[:10] + request.titles + encoded[10 + len(request.titles) :]
 
 
-def encode_request(calling: str, called: str, proposals: Sequence[Proposal], longest: int) -> bytes:
-    """An A-ASSOCIATE-RQ PDU. Raises `NetworkError` for a title or UID that cannot be proposed."""
+def encode_request(calling: str, called: str, proposals: Sequence[Proposal], longest: int, window: int = 1) -> bytes:
+    """An A-ASSOCIATE-RQ PDU; ``window`` as in `Accepted`, 1 asks for nothing.
+
+    Raises `NetworkError` for a title or UID that cannot be proposed.
+    """
     for uid in (name for item in proposals for name in (item.abstract_syntax, *item.transfer_syntaxes)):
         if not _is_strict(uid):
             raise NetworkError(f"{uid!r} is not a UID and cannot be proposed")
     try:
-        primitive = _primitive(calling, called, longest)
+        primitive = _primitive(calling, called, longest, window)
     except ValueError as error:
         raise NetworkError(f"an AE title cannot be used: {error}") from None
     contexts = []
@@ -262,12 +292,12 @@ def parse_accept(body: memoryview) -> Accepted:
     if len(body) < _FIXED:
         raise ProtocolFault("the association acceptance is cut short")
     accepted: dict[int, str] = {}
-    longest = DEFAULT_LONGEST
+    longest, window = DEFAULT_LONGEST, None
     for kind, value in _items(body[_FIXED:]):
         if kind == _CONTEXT_AC_ITEM and len(value) >= 4 and value[2] == 0:
             for sub, name in _items(value[4:]):
                 if sub == _TRANSFER_ITEM:
                     accepted[value[0]] = _uid(name)
         elif kind == _USER_ITEM:
-            longest = _longest(value)
-    return Accepted(accepted, longest)
+            longest, window = _user(value)
+    return Accepted(accepted, longest, min(window or WINDOW, WINDOW) if window is not None else 1)

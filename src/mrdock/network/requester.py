@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from mrdock.dicom.scan import first_values
 from mrdock.dicom.sop_classes import DEFLATED, TRANSFER_SYNTAXES, VERIFICATION
 from mrdock.errors import AbortedError, ConnectError, DicomError, NetworkError, RejectedError
 from mrdock.network import dimse, pdu
-from mrdock.network.negotiation import Proposal, encode_request, parse_accept
+from mrdock.network.negotiation import WINDOW, Proposal, encode_request, parse_accept
 from mrdock.network.pdu import PduBuffer, ProtocolFault
 
 LONGEST_PDU: Final = 131072
@@ -123,6 +124,9 @@ class Requester:
         self._proposals = list(proposals)
         self._buffer = PduBuffer(LONGEST_PDU)
         self._message = 0
+        self._command = b""
+        self._unanswered: set[int] = set()
+        self._answers: dict[int, dimse.Command] = {}
         try:
             self._sock = socket.create_connection((host, port), timeout)
         except OSError as error:
@@ -130,7 +134,7 @@ class Requester:
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._bound_waits()
-            self._send(encode_request(calling, called, self._proposals, LONGEST_PDU))
+            self._send(encode_request(calling, called, self._proposals, LONGEST_PDU, WINDOW))
             self._negotiated()
         except BaseException:
             self._sock.close()
@@ -152,6 +156,7 @@ class Requester:
             raise AbortedError(f"{self.peer} ended the association while it was negotiated")
         accepted = parse_accept(body)
         self.longest = accepted.longest
+        self.window = accepted.window
         self._contexts = {
             (proposal.abstract_syntax, accepted.transfer_syntaxes[proposal.context_id]): proposal.context_id
             for proposal in self._proposals
@@ -171,9 +176,9 @@ class Requester:
         if context is None:
             raise RejectedError(f"{self.peer} does not offer verification (C-ECHO)")
         began = time.perf_counter()
-        command = dimse.encode_echo_request(self._next_message(), VERIFICATION)
-        self._send(pdu.command_pdus(context, command, self.longest))
-        answer = self._response()
+        message = self._next_message()
+        self._send(pdu.command_pdus(context, dimse.encode_echo_request(message, VERIFICATION), self.longest))
+        answer = self._response(message)
         if answer.status:
             raise NetworkError(f"{self.peer} answered C-ECHO with 0x{answer.status:04X}")
         return time.perf_counter() - began
@@ -183,16 +188,38 @@ class Requester:
 
         Raises `RejectedError` where it was not, `NetworkError` where the association breaks, `OSError` for the file.
         """
+        return next(self.store_all([item]))
+
+    def store_all(self, items: Iterable[ImageFile]) -> Iterator[Stored]:
+        """The same for many, an answer for each in their order.
+
+        Where the peer lets several be under way at once (``window``, PS3.7 section D.3.3.3) the next ones are sent
+        before the first is answered: an error may come when later ones are on their way. Take all the answers.
+        """
+        under_way: deque[int] = deque()
+        for item in items:
+            under_way.append(self._begin_store(item))
+            if len(under_way) >= self.window:
+                yield self._stored(under_way.popleft())
+        while under_way:
+            yield self._stored(under_way.popleft())
+
+    def _begin_store(self, item: ImageFile) -> int:
+        """Send a request and its data set; returns the message id."""
         context = self._contexts.get((item.meta.sop_class, item.meta.transfer_syntax))
         if context is None:
             raise RejectedError(f"{self.peer} does not take this SOP class in this transfer syntax")
-        command = dimse.encode_store_request(self._next_message(), item.meta.sop_class, item.meta.sop_instance)
+        message = self._next_message()
+        command = dimse.encode_store_request(message, item.meta.sop_class, item.meta.sop_instance)
         head = pdu.command_pdus(context, command, self.longest)
         with item.path.open("rb", buffering=0) as stream:
             stream.seek(item.meta.data_set_at)
             for pieces in self._pieces(item, stream.fileno(), context, head):
                 self._send_all(pieces)
-        answer = self._response()
+        return message
+
+    def _stored(self, message: int) -> Stored:
+        answer = self._response(message)
         return Stored(answer.status or 0, answer.comment)
 
     def _pieces(
@@ -224,23 +251,27 @@ class Requester:
 
     def _next_message(self) -> int:
         self._message = self._message % 65535 + 1
+        self._unanswered.add(self._message)
         return self._message
 
-    def _response(self) -> dimse.Command:
-        command = b""
-        while True:
+    def _response(self, message: int) -> dimse.Command:
+        """The answer to a message; those that come before it are kept for whoever asks for them."""
+        while message not in self._answers:
             kind, body = self._receive()
             if kind != pdu.P_DATA:
                 raise AbortedError(f"{self.peer} aborted the association")
             for value in pdu.pdvs(body):
-                if not value.is_command or len(command) > dimse.LONGEST_COMMAND:
+                if not value.is_command or len(self._command) > dimse.LONGEST_COMMAND:
                     raise ProtocolFault(f"{self.peer} sent something that is no response")
-                command += value.data
+                self._command += value.data
                 if value.is_last:
-                    answer = dimse.decode_command(command)
-                    if answer.status is None or answer.responded_id != self._message:
+                    answer = dimse.decode_command(self._command)
+                    self._command = b""
+                    if answer.status is None or answer.responded_id not in self._unanswered:
                         raise ProtocolFault(f"{self.peer} answered something else than what was asked")
-                    return answer
+                    self._unanswered.discard(answer.responded_id)
+                    self._answers[answer.responded_id] = answer
+        return self._answers.pop(message)
 
     # ---- the end ----
 

@@ -77,6 +77,7 @@ class StorageServer:
         self._stopped = float("inf")
         self._ended = False
         self._accept_again = float("inf")
+        self._exhausted = False
         self._leaving: deque[tuple[socket.socket, str]] = deque()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -163,9 +164,12 @@ class StorageServer:
                 return True
             except OSError as error:
                 if error.errno is not None and error.errno in _EXHAUSTED:
-                    log.warning("%s: no connection can be taken: %s", self._listener, error.strerror)
+                    if not self._exhausted:  # it is tried five times a second, for as long as it takes
+                        log.warning("%s: no connection can be taken: %s", self._listener, error.strerror)
+                    self._exhausted = True
                     return False
                 continue
+            self._exhausted = False
             host = str(address[0])
             if not self._access.admits(host):
                 sock.close()

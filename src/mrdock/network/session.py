@@ -13,7 +13,7 @@ from mrdock.dicom.sop_classes import VERIFICATION
 from mrdock.network import pdu
 from mrdock.network.association import Association, Ended, Reply, StoreBegins, StoreData, StoreEnds
 from mrdock.network.handler import Caller, Handler, Limits, Sink
-from mrdock.network.negotiation import Acceptable, Request, encode_accept
+from mrdock.network.negotiation import WINDOW, Acceptable, Request, encode_accept
 from mrdock.network.pdu import PduBuffer, ProtocolFault
 
 GIVES_WAY: Final = 30.0
@@ -91,6 +91,8 @@ class Session:
         self._limits = server.limits
         self._sink: Sink | None = None
         self._size = 0
+        self._several = request.granted > 1
+        self._sealed: list[tuple[Sink, StoreEnds]] = []
 
     def run(self, rest: bytes) -> tuple[str, bytes]:
         """Serve the association; return how it ended and the last PDU to send. What the handler raises goes through.
@@ -106,6 +108,7 @@ class Session:
             for kind, body in self._pdus(buffer, association):
                 for event in association.receive(kind, body):
                     if isinstance(event, Ended):
+                        self._keep(association)
                         return ("released", event.reply) if event.released else ("aborted by the peer", b"")
                     self._happened(event, association)
         except ProtocolFault as fault:
@@ -119,10 +122,10 @@ class Session:
         return "connection closed by the peer", b""
 
     def discard(self) -> None:
-        """Let go of a data set that did not become whole."""
-        if self._sink is not None:
-            sink, self._sink = self._sink, None
+        """Let go of what was not answered: a data set that did not become whole, and those waiting behind a fault."""
+        for sink in (*(sink for sink, _ in self._sealed), *([self._sink] if self._sink is not None else ())):
             sink.discard()
+        self._sealed, self._sink = [], None
 
     def _happened(self, event: StoreBegins | StoreData | StoreEnds | Reply, association: Association) -> None:
         if isinstance(event, StoreData):
@@ -133,10 +136,32 @@ class Session:
         elif isinstance(event, StoreEnds):
             assert self._sink is not None
             sink, self._sink = self._sink, None
-            outcome = sink.finish()
-            self._send(association.store_reply(outcome.status, outcome.comment))
+            self._sealed.append((sink, event))
+            sink.seal()
+            if not self._several or len(self._sealed) == WINDOW:
+                self._keep(association)
         else:
+            self._keep(association)
             self._send(event.data)
+
+    def _keep(self, association: Association) -> None:
+        """Keep the data sets that are whole, and answer."""
+        for sink, _ in self._sealed:
+            sink.place()
+        finished: list[Sink] = []
+        answers = b""
+        try:
+            while self._sealed:
+                sink, ended = self._sealed[0]
+                outcome = sink.finish()
+                del self._sealed[0]
+                finished.append(sink)
+                answers += association.store_reply(ended, outcome.status, outcome.comment)
+            if answers:
+                self._send(answers)
+        finally:
+            for sink in finished:
+                sink.settle()
 
     def _data(self, data: memoryview) -> None:
         self._size += len(data)
@@ -158,6 +183,10 @@ class Session:
             empty = buffer.empty
             slot.quiet_since = idle_since
             slot.busy = self._sink is not None or not empty
+            if self._sealed:
+                if self._receive(buffer, socket.MSG_DONTWAIT) > 0:
+                    continue
+                self._keep(association)
             count = self._receive(buffer)
             now = time.monotonic()
             if not count or (self._server.stopping and self._may_end(now - idle_since, empty)):
@@ -176,10 +205,10 @@ class Session:
 
     # ---- the socket ----
 
-    def _receive(self, buffer: PduBuffer) -> int:
+    def _receive(self, buffer: PduBuffer, flags: int = 0) -> int:
         """Receive once: how many bytes came, 0 at the end of the connection, -1 if none came for a while."""
         try:
-            count = self._sock.recv_into(buffer.space())
+            count = self._sock.recv_into(buffer.space(), 0, flags)
             if count and _QUICKACK is not None:
                 self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         except BlockingIOError:

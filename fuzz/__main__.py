@@ -1,0 +1,89 @@
+"""``python -m fuzz``: fuzz all targets one after the other, or one of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from fuzz import corpus, report
+from fuzz.target import Target, load, names
+
+NO_ATHERIS = (
+    "fuzz: atheris is not here; it has wheels for Python 3.11 to 3.14 on x86-64 Linux only (pip install 'mrdock[fuzz]')"
+)
+_MEMORY_MB = 1024
+_INPUT_SECONDS = 60  # of real time, on a busy machine; the limits of a target are of its own processor time
+
+
+def main(words: list[str] | None = None) -> int:
+    """Returns 1 where something was found, 2 where nothing can be done."""
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0, help="for all targets together (default: %(default)s)")
+    parser.add_argument("--target", choices=names(), metavar="NAME", help="only this one of: " + ", ".join(names()))
+    parser.add_argument("--work", type=Path, default=corpus.WORK, help="corpora and findings (default: %(default)s)")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="run --target on one input, without atheris")
+    given = parser.parse_args(words)
+    if given.replay is not None:
+        if given.target is None:
+            parser.error("--replay needs --target")
+        load(given.target).check(given.replay.read_bytes())
+        return 0
+    if find_spec("atheris") is None:
+        print(NO_ATHERIS, file=sys.stderr)
+        return 2
+    corpus.make(given.work, lambda text: print(f"fuzz: {text}"))
+    chosen = [given.target] if given.target else names()
+    seconds = max(1, round(60 * given.minutes / len(chosen)))
+    found = [fuzz(name, given.work / name, seconds) for name in chosen]
+    return int(any(found))
+
+
+def fuzz(name: str, folder: Path, seconds: int) -> bool:
+    """Fuzz one target and say in one line how that went; whether something was found."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "fuzz.engine", name, *options(load(name), folder, seconds)],
+        stdout=subprocess.PIPE,  # there Python's exceptions are
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "0"},
+        check=False,
+    )
+    said = done.stdout.decode("utf-8", "replace")
+    read = report.read(said, done.returncode)
+    took = time.monotonic() - began
+    print(
+        f"fuzz: {name}: {read.executions} inputs in {took:.0f} s, coverage {read.coverage}, "
+        f"features {read.features}, corpus {read.inputs}",
+        flush=True,
+    )
+    if not read.finding:
+        return False
+    (folder / "output").write_text(said, encoding="utf-8")
+    shown = read.path or f"no input, see {folder / 'output'}"
+    print(f"fuzz: {name}: FOUND {read.finding} ({shown})", flush=True)
+    return True
+
+
+def options(target: Target, folder: Path, seconds: int) -> list[str]:
+    """The words for libFuzzer."""
+    return [
+        str(folder / "corpus"),
+        str(folder / "seeds"),
+        f"-max_total_time={seconds}",
+        f"-timeout={_INPUT_SECONDS}",
+        f"-rss_limit_mb={_MEMORY_MB}",
+        f"-max_len={target.longest}",
+        f"-dict={folder / 'words'}",
+        f"-artifact_prefix={folder / 'findings'}/",
+        "-print_final_stats=1",
+        "-reload=0",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
