@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from fuzz.target import Target, load, names
 NO_ATHERIS = (
     "fuzz: atheris is not here; it has wheels for Python 3.11 to 3.14 on x86-64 Linux only (pip install 'mrdock[fuzz]')"
 )
+_MEMORY = Path("/dev/shm")  # where there is one, nothing is written to a disk
 _MEMORY_MB = 1024
 _INPUT_SECONDS = 60  # of real time, on a busy machine; the limits of a target are of its own processor time
 
@@ -46,13 +48,16 @@ def main(words: list[str] | None = None) -> int:
 def fuzz(name: str, folder: Path, seconds: int) -> bool:
     """Fuzz one target and say in one line how that went; whether something was found."""
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "fuzz.engine", name, *options(load(name), folder, seconds)],
-        stdout=subprocess.PIPE,  # there Python's exceptions are
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "0"},
-        check=False,
-    )
+    # a target's files are removed here: libFuzzer ends its process without a word to Python
+    with tempfile.TemporaryDirectory(prefix="mrdock-fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None) as scratch:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": scratch}
+        done = subprocess.run(
+            [sys.executable, "-m", "fuzz.engine", name, *options(load(name), folder, seconds)],
+            stdout=subprocess.PIPE,  # there Python's exceptions are
+            stderr=subprocess.STDOUT,
+            env=environment,
+            check=False,
+        )
     said = done.stdout.decode("utf-8", "replace")
     read = report.read(said, done.returncode)
     took = time.monotonic() - began

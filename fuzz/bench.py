@@ -13,8 +13,6 @@ from pathlib import Path
 
 from tests.dock.support import Bench, BenchClock, bench_settings, image
 
-_SHM = Path("/dev/shm")  # where there is one, nothing is written to a disk
-
 
 class _Said(logging.Handler):
     def __init__(self) -> None:
@@ -39,7 +37,7 @@ def listening() -> Iterator[list[str]]:
 @cache
 def bench() -> Bench:
     """A store with one study of two images, and its index; gone when the process ends."""
-    folder = Path(tempfile.mkdtemp(prefix="mrdock-fuzz-", dir=_SHM if _SHM.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="mrdock-fuzz-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "research").mkdir()
     made = Bench(folder, BenchClock(), bench_settings(folder))

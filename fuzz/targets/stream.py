@@ -7,6 +7,7 @@ first.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -18,7 +19,7 @@ from mrdock.network import pdu
 from mrdock.network.handler import Caller, Limits
 from mrdock.network.negotiation import Acceptable, Request, parse_request
 from mrdock.network.pdu import ProtocolFault
-from mrdock.network.session import Session, Slot
+from mrdock.network.session import TURNS, Session, Slot
 from tests.network.serving import Memory
 
 LIMITS = Limits(longest_pdu=16384, object_size=1 << 20)
@@ -33,6 +34,7 @@ class Host:
     limits: Limits = LIMITS
     acceptable: Acceptable = ACCEPTABLE
     handler: Memory = field(default_factory=Memory)
+    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(TURNS))
     stopping: bool = False
     out_of_time: bool = False
 

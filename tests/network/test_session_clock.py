@@ -14,7 +14,7 @@ import pytest
 from mrdock.network import pdu, session
 from mrdock.network.handler import Caller, Limits
 from mrdock.network.negotiation import Acceptable, parse_request
-from mrdock.network.session import Session, Slot
+from mrdock.network.session import TURNS, Session, Slot
 
 from . import messages
 from .messages import p_data, pdv
@@ -31,6 +31,7 @@ class Host:
         self.limits = LIMITS
         self.acceptable: Acceptable = ACCEPTABLE
         self.handler = Memory()
+        self.turns = threading.Semaphore(TURNS)
         self.stopping = False
         self.out_of_time = False
 

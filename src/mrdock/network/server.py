@@ -26,7 +26,7 @@ from mrdock.network.access import STOPPING, TOO_MANY, Access, Refusal
 from mrdock.network.handler import Caller, Handler, Limits
 from mrdock.network.negotiation import Acceptable, Request, parse_request
 from mrdock.network.pdu import ProtocolFault
-from mrdock.network.session import DRAIN_BYTES, DRAIN_SECONDS, Session, Slot
+from mrdock.network.session import DRAIN_BYTES, DRAIN_SECONDS, TURNS, Session, Slot
 
 log = logging.getLogger("mrdock.network")
 
@@ -68,6 +68,7 @@ class StorageServer:
         self._acceptable = acceptable
         self._handler = handler
         self._limits = limits
+        self.turns = threading.Semaphore(TURNS)
         self._selector = selectors.DefaultSelector()
         self._pending: dict[int, _Pending] = {}
         self._slots: set[Slot] = set()

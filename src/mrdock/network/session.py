@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -31,6 +33,10 @@ DRAIN_SECONDS: Final = 1.0
 _LOOK_UP: Final = 1.0
 """Seconds after which a waiting thread looks whether its time is over."""
 
+TURNS: Final = 2
+"""So many associations that send several images at once are worked on at a time: one waits for the disk while the
+other reads headers. More would only take the interpreter from each other in the middle of an image."""
+
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -48,6 +54,10 @@ class Host(Protocol):
     @property
     def handler(self) -> Handler:
         """Who keeps what arrives."""
+
+    @property
+    def turns(self) -> threading.Semaphore:
+        """Who has one of these `TURNS` may work."""
 
     @property
     def stopping(self) -> bool:
@@ -91,7 +101,7 @@ class Session:
         self._limits = server.limits
         self._sink: Sink | None = None
         self._size = 0
-        self._several = request.granted > 1
+        self._turns = server.turns if request.granted > 1 else None
         self._sealed: list[tuple[Sink, StoreEnds]] = []
 
     def run(self, rest: bytes) -> tuple[str, bytes]:
@@ -99,6 +109,10 @@ class Session:
 
         ``rest`` is what was received after the request.
         """
+        with self._turns or nullcontext():
+            return self._run(rest)
+
+    def _run(self, rest: bytes) -> tuple[str, bytes]:
         contexts, results = self._server.acceptable.negotiate(self._request)
         association = Association(contexts, VERIFICATION, self._request.longest)
         buffer = PduBuffer(self._limits.longest_pdu, rest)
@@ -138,7 +152,7 @@ class Session:
             sink, self._sink = self._sink, None
             self._sealed.append((sink, event))
             sink.seal()
-            if not self._several or len(self._sealed) == WINDOW:
+            if self._turns is None or len(self._sealed) == WINDOW:
                 self._keep(association)
         else:
             self._keep(association)
@@ -187,7 +201,8 @@ class Session:
                 if self._receive(buffer, socket.MSG_DONTWAIT) > 0:
                     continue
                 self._keep(association)
-            count = self._receive(buffer)
+            with self._aside():
+                count = self._receive(buffer)
             now = time.monotonic()
             if not count or (self._server.stopping and self._may_end(now - idle_since, empty)):
                 return
@@ -218,9 +233,22 @@ class Session:
         buffer.received(count)
         return count
 
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Others may work while this association waits for its peer."""
+        if self._turns is None:
+            yield
+            return
+        self._turns.release()
+        try:
+            yield
+        finally:
+            self._turns.acquire()
+
     def _send(self, data: bytes) -> None:
         try:
-            self._sock.sendall(data)
+            with self._aside():
+                self._sock.sendall(data)
         except BlockingIOError:
             raise _LostError("aborted: the peer does not read our answers") from None
         except OSError as error:
