@@ -1,14 +1,17 @@
 """Receiving: images a second from a stock sender and from ours, against DCMTK, Orthanc and pynetdicom, in one run.
 
-    python -m benchmarks.receive [FOLDER] [--slow N]
+    python -m benchmarks.receive [FOLDER] [--slow N] [--repeat N] [--many N]
 
 FOLDER holds DICOM files (default: the classic ones of $MRDOCK_TEST_DATA). Pairs that wait 40 ms an image for a delayed
-ACK get the first N files only (default 100); the rate is what is compared.
+ACK get the first N files only (default 100); the rate is what is compared. Every run of a server has a folder of its
+own that is deleted at the end of all: a file system that has just deleted many files (ext4) is slow to make new ones.
+Where the peer is as quick as we are, ours and theirs take turns, and medians count.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import subprocess
@@ -19,6 +22,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 
+from benchmarks._copies import copies, small_images
 from benchmarks._servers import mrdock, orthanc, program, pynetdicom, storescp
 from mrdock.network.requester import ImageFile, Requester, image_file, propose
 
@@ -81,46 +85,65 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="images a second, received")
     parser.add_argument("folder", nargs="?", type=Path, default=default_folder())
     parser.add_argument("--slow", type=int, default=100, help="files for the pairs with delayed ACKs")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of ours, of which the median counts")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each quick pair, of which the median counts")
+    parser.add_argument(
+        "--many", type=int, default=100_000, help="images in the store for the last line (0: none)"
+    )
     options = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="mrdock-bench-"))
+    try:
+        table(options, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def table(options: argparse.Namespace, work: Path) -> None:
+    """Measure and print."""
     files = sorted(path for path in options.folder.rglob("*") if path.is_file())
     images = [image_file(path) for path in files]
+    more = [image for number in range(4) for image in copies(files, work / f"copies{number}", number)]
     few, nodelay = files[: options.slow], {"TCP_NODELAY": "1"}
     size = sum(image.size for image in images) / len(images)
     print(f"{len(files)} files of {size / 1000:.0f} kB on average\n")
-    work = Path(tempfile.mkdtemp(prefix="mrdock-bench-"))
-    number = 0
+    folders = (work / str(number) for number in itertools.count())
 
-    def folder() -> Path:
-        nonlocal number
-        number += 1
-        return work / str(number)
-
-    def ours(measure: Measure) -> float:
-        rates = []
-        for _ in range(options.repeat):
-            with mrdock(folder()) as port:
-                rates.append(measure(port))
-        return median(rates)
-
-    def theirs(server: AbstractContextManager[int], measure: Measure) -> float:
-        with server as port:
+    def rate(server: Callable[[Path], AbstractContextManager[int]], measure: Measure) -> float:
+        with server(next(folders)) as port:
             return measure(port)
 
-    try:
-        slow = {
-            "storescp": theirs(storescp(folder()), lambda port: by_storescu(port, few)),
-            "Orthanc": theirs(orthanc(folder()), lambda port: by_storescu(port, few)),
-            "pynetdicom": theirs(pynetdicom(folder()), lambda port: by_storescu(port, few)),
-        }
-        line("storescu, defaults", ours(lambda port: by_storescu(port, files)), slow)
-        quick = {"storescp": theirs(storescp(folder(), **nodelay), lambda port: by_storescu(port, files, **nodelay))}
-        line("storescu, TCP_NODELAY=1 at both ends", ours(lambda port: by_storescu(port, files, **nodelay)), quick)
-        one = ours(lambda port: by_requester(port, images))
-        line("our requester, one association", one, {})
-        line("our requester, 8 at once", ours(lambda port: by_several(port, images, 8)), {"one": one})
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    def rates(measure: Measure, *servers: Callable[[Path], AbstractContextManager[int]]) -> list[float]:
+        found = [[rate(server, measure) for server in servers] for _ in range(options.repeat)]
+        return [median(column) for column in zip(*found, strict=True)]
+
+    slow = {
+        "storescp": rate(storescp, lambda port: by_storescu(port, few)),
+        "Orthanc": rate(orthanc, lambda port: by_storescu(port, few)),
+        "pynetdicom": rate(pynetdicom, lambda port: by_storescu(port, few)),
+    }
+    (ours,) = rates(lambda port: by_storescu(port, files), mrdock)
+    line("storescu, defaults", ours, slow)
+    ours, theirs = rates(
+        lambda port: by_storescu(port, files, **nodelay), mrdock, lambda folder: storescp(folder, **nodelay)
+    )
+    line("storescu, TCP_NODELAY=1 at both ends", ours, {"storescp": theirs})
+    (one,) = rates(lambda port: by_requester(port, images), mrdock)
+    line("our requester, one association", one, {})
+    one, eight = (rates(lambda port, n=n: by_several(port, more, n), mrdock)[0] for n in (1, 8))  # type: ignore[misc]
+    line(f"our requester, 8 at once, {len(more)} images", eight, {"one": one})
+    if options.many:
+        with mrdock(next(folders)) as port:
+            empty = median(by_requester(port, copies(files, work / f"first{n}", 20 + n)) for n in range(3))
+            fill(port, options.many, work / "small")
+            full = median(by_requester(port, copies(files, work / f"again{n}", 10 + n)) for n in range(3))
+        line(f"our requester, {options.many} images in the store", full, {"an empty store": empty})
+
+
+def fill(port: int, count: int, work: Path) -> None:
+    """Send so many small images, a thousand a study."""
+    for study in range(-(-count // 1000)):
+        folder = work / str(study)
+        images = list(small_images(1000, study, folder))
+        by_requester(port, images)
 
 
 if __name__ == "__main__":
