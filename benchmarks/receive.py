@@ -86,9 +86,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=default_folder())
     parser.add_argument("--slow", type=int, default=100, help="files for the pairs with delayed ACKs")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each quick pair, of which the median counts")
-    parser.add_argument(
-        "--many", type=int, default=100_000, help="images in the store for the last line (0: none)"
-    )
+    parser.add_argument("--many", type=int, default=100_000, help="images in the store for the last line (0: none)")
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="mrdock-bench-"))
     try:

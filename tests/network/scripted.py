@@ -42,8 +42,11 @@ class Line:
         except ConnectionError:
             return 0, b""
 
-    def accept(self, longest: int = 16384, *, only: tuple[int, ...] | None = None) -> Request:
-        """Accept the association, each context in its first syntax (or ``only`` the contexts named)."""
+    def accept(self, longest: int = 16384, *, only: tuple[int, ...] | None = None, more: bytes = b"") -> Request:
+        """Accept the association, each context in its first syntax (or ``only`` the contexts named).
+
+        ``more`` is added to the user information.
+        """
         kind, body = self.hear()
         assert kind == 1
         request = parse_request(memoryview(body))
@@ -52,7 +55,7 @@ class Line:
             result = 0 if only is None or proposal.context_id in only else 3
             syntax = item(0x40, proposal.transfer_syntaxes[0].encode())
             reply += item(0x21, bytes((proposal.context_id, 0, result, 0)) + syntax)
-        self.say(pdu(2, reply + messages.user(longest)))
+        self.say(pdu(2, reply + messages.user(longest, more)))
         return request
 
     def message(self) -> tuple[Command, bytes, list[int]]:

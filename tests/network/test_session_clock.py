@@ -39,7 +39,7 @@ class Host:
 class Running:
     """One session over a loopback connection, and the clock it reads."""
 
-    def __init__(self, clock: SimpleNamespace) -> None:
+    def __init__(self, clock: SimpleNamespace, asked: bytes) -> None:
         self.clock = clock
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.peer = socket.create_connection(listener.getsockname(), PATIENCE)
@@ -47,7 +47,7 @@ class Running:
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.host = Host()
         self.slot = Slot(self.sock, "127.0.0.1", 0.0)
-        request = parse_request(memoryview(messages.associate())[6:])
+        request = parse_request(memoryview(asked)[6:])
         caller = Caller("1", "test", "SCANNER", "MRDOCK", "127.0.0.1")
         self.session = Session(self.slot, caller, request, self.host)
         self.how, self.last = "", b""
@@ -92,10 +92,11 @@ class Running:
 
 
 @pytest.fixture
-def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+def running(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """An association; a test may say what it asks for."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    found = Running(clock)
+    found = Running(clock, getattr(request, "param", messages.associate()))
     assert found.hear() == pdu.ASSOCIATE_AC
     yield found
     found.peer.close()
@@ -165,3 +166,23 @@ def test_a_silent_association_is_not_busy_and_one_in_a_data_set_is(running: Runn
     assert running.hear() == pdu.P_DATA
     running.until(lambda: not running.slot.busy)
     assert running.thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "running", [messages.associate(information=messages.user(16384, messages.item(0x53, b"\0\0\0\1")))], indirect=True
+)
+def test_the_time_that_a_batch_takes_on_disk_is_not_the_peer_s(running: Running) -> None:
+    """The beginning of the next PDU is there already; meanwhile the association is busy, and gives way to nobody."""
+    busy: list[bool] = []
+
+    def slow(step: str) -> None:
+        if step == "finish":
+            busy.append(running.slot.busy)
+            running.clock.now += LIMITS.idle + 1
+
+    running.host.handler.trouble = slow
+    running.say(messages.store(b"data") + ECHO[:10])
+    assert running.hear() == pdu.P_DATA
+    running.say(ECHO[10:])
+    assert running.hear() == pdu.P_DATA
+    assert busy == [True]

@@ -278,11 +278,12 @@ class JournalReader:
         self._route = route
         self._read: dict[str, int] = {}
         self._broken: set[str] = set()
+        self.incomplete = False  # a journal did not tell all: who brings the index up to the files takes this back
 
     def drain(self, wall: float) -> int:
         """Write all that the workers have said so far; returns how many entries. Raises `StoreError`.
 
-        What cannot be read or written is said and passed over: the next start finds its images in the store.
+        What cannot be read or written is said and passed over; `incomplete` asks to look for images in the store.
         """
         count = 0
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -349,11 +350,14 @@ class JournalReader:
     def _say_broken(self, name: str, how: str) -> None:
         if name not in self._broken:
             self._broken.add(name)
-            log.error("journal %s %s: the next start finds its images in the store", name, how)
+            self.incomplete = True
+            log.error("journal %s %s: its images are looked for in the store", name, how)
 
     def _done(self, name: str, ended: bool, wall: float) -> None:
         """The writer of a file has ended it, or died."""
         worker = name.rsplit("-", 1)[0]
+        if not ended:  # an image is answered before it is told of
+            self.incomplete = True
         if not ended and not any(
             other.startswith(f"{worker}-") and other != name for other in os.listdir(self._directory)
         ):

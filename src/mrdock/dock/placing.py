@@ -21,8 +21,8 @@ _SOMETHING_ELSE: Final = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR})
 class Placed:
     """Where an image went, and what is to be synced before anybody is told.
 
-    ``name`` is None where the same image stood there already; ``successes`` says how many syncs of the directory had
-    succeeded before the image got its name.
+    ``name`` is None where the same image stood there already, as ``same``; ``successes`` says how many syncs of the
+    directory had succeeded before the image got its name.
     """
 
     directory: StudyDirectory
@@ -30,6 +30,7 @@ class Placed:
     differs: bool
     successes: int
     ticket: int
+    same: str = ""
 
     def sync(self) -> None:
         """Make the name durable; where that fails the image is gone, unless somebody may have been told of it.
@@ -40,10 +41,28 @@ class Placed:
         try:
             entries.sync(self.ticket)
         except OSError:
-            if self.name is not None and entries.successes == self.successes:
-                with suppress(OSError):
-                    os.unlink(self.name, dir_fd=self.directory.descriptor)
+            entries.take_back(self.successes, self._unlink)
             raise
+
+    def _unlink(self) -> None:
+        if self.name is not None:
+            with suppress(OSError):
+                os.unlink(self.name, dir_fd=self.directory.descriptor)
+
+    def check(self) -> None:
+        """After `sync`: whoever brought the same image may have taken it back, his own sync having failed.
+
+        Raises `FileNotFoundError`.
+        """
+        if self.name is None:
+            os.stat(self.same, dir_fd=self.directory.descriptor, follow_symlinks=False)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the image got its name and still has it."""
+        return self.name is not None and os.access(
+            self.name, os.F_OK, dir_fd=self.directory.descriptor, follow_symlinks=False
+        )
 
 
 def place(
@@ -62,7 +81,7 @@ def place(
                 rename_new(part, candidate, source_dir=incoming, target_dir=directory.descriptor)
                 return Placed(directory, candidate, differs, successes, directory.entries.ticket())
         if _is_same(candidate, directory, file):
-            return Placed(directory, None, False, successes, directory.entries.ticket())
+            return Placed(directory, None, False, successes, directory.entries.ticket(), candidate)
     raise FileExistsError(errno.EEXIST, "both names are taken by other images", name)
 
 

@@ -210,14 +210,15 @@ class ImageSink:
     def settle(self) -> None:
         """Tell the index, and tidy up."""
         self._leave_nothing()
+        self._tell()
         if self._refused is None:
-            self._tell()
             self._visit.prepare_part()
 
     def discard(self) -> None:
         """The data set will not be whole."""
         self._visit.broken_off += 1
         self._leave_nothing()
+        self._tell()
 
     # ---- keeping ----
 
@@ -230,7 +231,8 @@ class ImageSink:
         except OSError as error:
             self._refused = self._failed(error)
         except _Refused as refused:
-            self._refused = refused
+            refused.__context__ = None  # it would keep the data set in memory, as would the traceback
+            self._refused = refused.with_traceback(None)
 
     def _seal(self) -> None:
         if self._file < 0:
@@ -260,23 +262,27 @@ class ImageSink:
         except OSError as error:
             self._disk_failed(error)
             raise
+        self._placed.check()
+        if self._placed.name is None and self._store.broken is not None:
+            # the sync of one who brought the same image may have failed: ours is no proof
+            raise OSError(errno.EIO, self._store.broken)
 
     def _identify(self) -> ImageHeader:
         settings = self._receiver.settings
         syntax, nesting = self._context.transfer_syntax, settings.limits.nesting
+        received, self._memory = self._memory, bytearray()  # the file has it: others may wait long for their turn
         try:
-            if self._memory:
-                return read_header(self._memory, syntax, settings.route, depth=nesting)
+            if received:
+                return read_header(received, syntax, settings.route, depth=nesting)
             with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as data:
                 return read_header(data, syntax, settings.route, start=self._meta_length, depth=nesting)
         except DicomError as error:
             raise _Refused(Status.CANNOT_UNDERSTAND, str(error), keep=True) from None
 
     def _tell(self) -> None:
+        """Tell of the image that got its name: also where nobody was told Success for it, as long as it is there."""
         header, placed = self._header, self._placed
-        assert header is not None
-        assert placed is not None
-        if placed.name is None:
+        if header is None or placed is None or placed.name is None or (self._refused is not None and not placed.stands):
             return
         log.debug("%s/%s stored", placed.directory.name, placed.name, extra=_who(self._caller))
         self._receiver.journal.put(
@@ -347,8 +353,9 @@ class ImageSink:
                 os.unlink(self._name, dir_fd=self._store.incoming)
             self._name = ""
         if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+            descriptor, self._file = self._file, -1
+            with suppress(OSError):  # NFS tells of writes that came late; what was to last was synced
+                os.close(descriptor)
         self._memory = bytearray()
 
     # ---- refusing ----

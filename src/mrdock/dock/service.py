@@ -32,7 +32,7 @@ from mrdock.dock.lock import describe, exclusive
 from mrdock.dock.receive import Receiver
 from mrdock.dock.reconcile import Report
 from mrdock.dock.settings import ListenerSettings, Settings
-from mrdock.dock.startup import bring_up
+from mrdock.dock.startup import bring_up, catch_up
 from mrdock.dock.store import Store, open_store
 from mrdock.errors import DockError, SettingsError, StoreError
 from mrdock.network.negotiation import Acceptable
@@ -377,6 +377,9 @@ def _keep(store: Store, settings: Settings, prepared: bool) -> None:
             now = clock.now()
             try:
                 reader.drain(now.wall)
+                if reader.incomplete:
+                    catch_up(store, index, settings)
+                    reader.incomplete = False
                 if now.monotonic >= due:
                     due = now.monotonic + _TICK
                     keeper.tick(now)

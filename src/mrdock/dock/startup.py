@@ -1,4 +1,4 @@
-"""Bringing the index up when a dock starts, and putting a damaged one aside."""
+"""Bringing the index up when a dock starts or a worker died, and putting a damaged one aside."""
 
 from __future__ import annotations
 
@@ -68,6 +68,15 @@ def bring_up(store: Store, settings: Settings, *, beside_workers: bool = False) 
     report, rebuilt = with_index(store, settings, work)
     if rebuilt:
         log.warning("the index was damaged and has been rebuilt from the files; the old one lies beside it")
+    _say_found(report)
+    return report
+
+
+def catch_up(store: Store, index: Index, settings: Settings) -> None:
+    """Bring an index that is in use up to the files, while workers receive and jobs copy. Raises `StoreError`."""
+    _say_found(reconcile(store, index, settings, clock.now()))
+
+
+def _say_found(report: Report) -> None:
     if report.found:
         log.info("%s found in the store that the index did not know", counted(report.found, "image"))
-    return report

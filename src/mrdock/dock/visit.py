@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import suppress
 from typing import Final
 
@@ -26,6 +26,7 @@ class Visit:
         self._source = directories
         self._next_part: tuple[str, int] | None = None
         self._directories: OrderedDict[str, StudyDirectory] = OrderedDict()
+        self._gone: deque[StudyDirectory] = deque()
         self.stored = 0
         self.refused = 0
         self.broken_off = 0
@@ -45,10 +46,12 @@ class Visit:
         return directory
 
     def forget(self, directory: StudyDirectory) -> None:
-        """The directory is gone from the store."""
+        """The directory is gone from the store. It stays open while images that went with it may wait to be synced."""
         self._directories.pop(directory.study_uid, None)
         self._source.forget(directory)
-        self._source.release(directory)
+        self._gone.append(directory)
+        if len(self._gone) > WINDOW:
+            self._source.release(self._gone.popleft())
 
     def part(self) -> tuple[str, int]:
         """A new file in ``incoming``: its name and descriptor. Raises `OSError`."""
@@ -73,5 +76,7 @@ class Visit:
             os.close(descriptor)
             with suppress(OSError):
                 os.unlink(name, dir_fd=self._store.incoming)
+        while self._gone:
+            self._source.release(self._gone.popleft())
         while self._directories:
             self._source.release(self._directories.popitem()[1])

@@ -11,7 +11,7 @@ import ctypes
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -232,6 +232,12 @@ class SharedSync:
         finally:
             with self._condition:
                 self._ended(done, failure, mine, range(first, last + 1))
+
+    def take_back(self, successes: int, step: Callable[[], None]) -> None:
+        """Take a step unless a sync has succeeded since there were ``successes``; none succeeds while it is taken."""
+        with self._condition:
+            if self.successes == successes:
+                step()
 
     def _ended(self, done: bool, failure: OSError | None, mine: int, served: range) -> None:
         """Note how an fsync ended; one that was interrupted has served nobody, and who waits has one of its own."""

@@ -209,11 +209,11 @@ class Requester:
         context = self._contexts.get((item.meta.sop_class, item.meta.transfer_syntax))
         if context is None:
             raise RejectedError(f"{self.peer} does not take this SOP class in this transfer syntax")
-        message = self._next_message()
-        command = dimse.encode_store_request(message, item.meta.sop_class, item.meta.sop_instance)
-        head = pdu.command_pdus(context, command, self.longest)
         with item.path.open("rb", buffering=0) as stream:
             stream.seek(item.meta.data_set_at)
+            message = self._next_message()
+            command = dimse.encode_store_request(message, item.meta.sop_class, item.meta.sop_instance)
+            head = pdu.command_pdus(context, command, self.longest)
             for pieces in self._pieces(item, stream.fileno(), context, head):
                 self._send_all(pieces)
         return message
@@ -251,6 +251,7 @@ class Requester:
 
     def _next_message(self) -> int:
         self._message = self._message % 65535 + 1
+        self._answers.pop(self._message, None)  # nobody asked for it: an error came before
         self._unanswered.add(self._message)
         return self._message
 

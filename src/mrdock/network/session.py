@@ -194,16 +194,19 @@ class Session:
                 slot.used = True
                 yield received
                 idle_since = began = time.monotonic()
-            empty = buffer.empty
-            slot.quiet_since = idle_since
-            slot.busy = self._sink is not None or not empty
             if self._sealed:
                 if self._receive(buffer, socket.MSG_DONTWAIT) > 0:
                     continue
                 self._keep(association)
+                idle_since = began = time.monotonic()
+            empty = buffer.empty
+            slot.quiet_since = idle_since
+            slot.busy = self._sink is not None or not empty
             with self._aside():
                 count = self._receive(buffer)
+                came = time.monotonic()
             now = time.monotonic()
+            idle_since, began = idle_since + now - came, began + now - came  # the wait for a turn was not the peer's
             if not count or (self._server.stopping and self._may_end(now - idle_since, empty)):
                 return
             if count > 0 and empty:
