@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mrdock.dock import receive
 from mrdock.dock.receive import ImageSink
 from mrdock.network.dimse import Status
 from tests.dock.support import Association, Bench, Image, fragments, image
@@ -146,3 +147,15 @@ def test_a_sealed_image_takes_no_memory(bench: Bench, missing: int) -> None:
         sink.place()
         assert (sink.finish().status == 0) == (not missing)
         sink.settle()
+
+
+def test_what_was_synced_while_it_came_stays_in_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header of a large object stands there, and is read next."""
+    monkeypatch.setattr(receive, "SPILL", 10_000)
+    monkeypatch.setattr(receive, "_FLUSH", 50_000)
+    begun: list[int] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, *__: begun.append(start))
+    for number, pixels in enumerate((bytes(120_000), b"12")):
+        assert bench.send(image(number, pixels=pixels))[0].status == 0
+    assert begun[0] > 100_000
+    assert begun[1] == 0

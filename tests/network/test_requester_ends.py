@@ -195,6 +195,7 @@ def test_a_file_that_became_empty_or_went_away_costs_only_itself(tmp_path: Path,
         with pytest.raises(FileNotFoundError):
             sender.store(gone)
         assert sender.store(good).status == 0
+        assert sender._unanswered == set()
     assert [found.data for found in handler.images] == [b"good"]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import select
+import socket
 import struct
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ from mrdock.network.session import TURNS
 
 from . import messages
 from .messages import ABORT, EXPLICIT, MR, RELEASE, associate, item, p_data, pdv, user
-from .serving import Image, Memory, Raw, lives, serving
+from .serving import PATIENCE, Image, Memory, Raw, lives, serving
 
 MANY = 20
 
@@ -225,12 +227,25 @@ def test_a_release_right_behind_them_is_replied_when_all_are_answered(
     assert handler.how_it_ended() == "released"
 
 
+def waiting(handler: Memory) -> threading.Event:
+    """The server begins no image before this is set: all that was sent is there, and how it ends, when it looks."""
+    sent = threading.Event()
+
+    def trouble(name: str) -> None:
+        assert name != "store" or sent.wait(PATIENCE)
+
+    handler.trouble = trouble
+    return sent
+
+
 @pytest.mark.parametrize("count", [1, 5, 8, MANY])
 def test_a_connection_that_is_ended_right_behind_them_leaves_all_that_are_whole(handler: Memory, count: int) -> None:
+    sent = waiting(handler)
     with serving(handler) as running, Raw(running.port) as peer:
         peer.associate(asking(8))
         peer.say(*(stored(number) for number in range(count)), stored(99)[:-50])
-        peer.sock.shutdown(1)
+        peer.sock.shutdown(socket.SHUT_WR)
+        sent.set()
         assert answers(peer, count) == good(range(count))
         assert handler.how_it_ended() == "connection closed by the peer"
     assert kept(handler) == [content(number) for number in range(count)]
@@ -238,10 +253,12 @@ def test_a_connection_that_is_ended_right_behind_them_leaves_all_that_are_whole(
 
 
 def test_the_same_where_nobody_is_left_to_take_the_answers(handler: Memory) -> None:
+    sent = waiting(handler)
     with serving(handler) as running:
         with Raw(running.port) as peer:
             peer.associate(asking(8))
             peer.say(*(stored(number) for number in range(WINDOW)))
+        sent.set()
         assert handler.how_it_ended().startswith("connection ")
         lives(running)
     assert kept(handler)[:-1] == [content(number) for number in range(WINDOW)]
@@ -250,12 +267,14 @@ def test_the_same_where_nobody_is_left_to_take_the_answers(handler: Memory) -> N
 
 def test_an_abort_in_the_middle_of_the_fourth(handler: Memory) -> None:
     """Nothing half is kept, each is kept or discarded, and what was answered is kept."""
+    sent = waiting(handler)
     with serving(handler) as running:
         with Raw(running.port) as peer:
             peer.associate(asking(8))
             half = p_data(pdv(3, content(3), command=False, last=False))
             head = p_data(pdv(3, messages.command(message=37), command=True, last=True))
             peer.say(*(stored(number) for number in range(3)), head, half, ABORT)
+            sent.set()
             said = [decode_command(body[6:]).responded_id for kind, body in peer.hear_all() if kind == 4]
         handler.how_it_ended()
         lives(running)
@@ -373,7 +392,6 @@ def test_many_at_once(handler: Memory) -> None:
         peers = [stack.enter_context(Raw(running.port)) for _ in range(3 * TURNS)]
         for peer in peers:
             peer.associate(asking(8))
-        for peer in peers:
             peer.say(*(stored(number) for number in range(MANY)))
         for peer in peers:
             assert answers(peer, MANY) == good(range(MANY))

@@ -237,7 +237,7 @@ class ImageSink:
     def _seal(self) -> None:
         if self._file < 0:
             self._open_file(self._memory)
-        begin_writing_out(self._file)  # the disk works while the header is read
+        begin_writing_out(self._file, self._written - self._unflushed)  # the disk works while the header is read
         self._header = header = self._identify()
         if (header.uid, header.sop_class) != (self._command.sop_instance, self._command.sop_class):
             raise _Refused(Status.MISMATCH, "SOP Class or Instance UID of command and data set differ")

@@ -214,8 +214,12 @@ class Requester:
             message = self._next_message()
             command = dimse.encode_store_request(message, item.meta.sop_class, item.meta.sop_instance)
             head = pdu.command_pdus(context, command, self.longest)
-            for pieces in self._pieces(item, stream.fileno(), context, head):
-                self._send_all(pieces)
+            try:
+                for pieces in self._pieces(item, stream.fileno(), context, head):
+                    self._send_all(pieces)
+            except OSError:
+                self._unanswered.discard(message)
+                raise
         return message
 
     def _stored(self, message: int) -> Stored:
