@@ -34,7 +34,7 @@ from mrdock.dock.reconcile import Report
 from mrdock.dock.settings import ListenerSettings, Settings
 from mrdock.dock.startup import bring_up, catch_up
 from mrdock.dock.store import Store, open_store
-from mrdock.errors import DockError, SettingsError, StoreError
+from mrdock.errors import DockError, SettingsError, StaleIndexError, StoreError
 from mrdock.network.negotiation import Acceptable
 from mrdock.network.server import StorageServer
 
@@ -383,6 +383,8 @@ def _keep(store: Store, settings: Settings, prepared: bool) -> None:
                 if now.monotonic >= due:
                     due = now.monotonic + _TICK
                     keeper.tick(now)
+            except StaleIndexError:
+                raise  # the next keeper makes the index anew from the files
             except StoreError as error:
                 log.error("%s", error)  # noqa: TRY400 - expected, and tried again
                 if selector.select(_AFTER_TROUBLE):
