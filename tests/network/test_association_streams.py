@@ -29,29 +29,39 @@ class Message:
 
 def heard(chunks: list[bytes], longest: int = LONGEST) -> list[object]:
     """What the association makes of a stream received in these pieces; data of one store is joined."""
-    association = Association(CONTEXTS, VERIFICATION, 0)
-    buffer = PduBuffer(longest)
+    found, fault = heard_until(chunks, longest)
+    if fault is not None:
+        raise fault
+    return found
+
+
+def heard_until(chunks: list[bytes], longest: int = LONGEST) -> tuple[list[object], ProtocolFault | None]:
+    """The same, and the fault that ended it."""
+    association, buffer = Association(CONTEXTS, VERIFICATION, 0), PduBuffer(longest)
     found: list[object] = []
     data = b""
-    for chunk in chunks:
-        rest = memoryview(chunk)
-        while len(rest):
-            space = buffer.space()
-            count = min(len(space), len(rest))
-            space[:count] = rest[:count]
-            buffer.received(count)
-            rest = rest[count:]
-            while (received := buffer.next()) is not None:
-                for event in association.receive(*received):
-                    if isinstance(event, StoreData):
-                        data += event.data
-                    elif isinstance(event, StoreEnds):
-                        found += [data, association.store_reply(event, 0)]
-                        data = b""
-                    else:
-                        assert isinstance(event, StoreBegins | Reply | Ended)
-                        found.append(event)
-    return [*found, data, association.state]
+    try:
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while len(rest):
+                space = buffer.space()
+                count = min(len(space), len(rest))
+                space[:count] = rest[:count]
+                buffer.received(count)
+                rest = rest[count:]
+                while (received := buffer.next()) is not None:
+                    for event in association.receive(*received):
+                        if isinstance(event, StoreData):
+                            data += event.data
+                        elif isinstance(event, StoreEnds):
+                            found += [data, association.store_reply(event, 0)]
+                            data = b""
+                        else:
+                            assert isinstance(event, StoreBegins | Reply | Ended)
+                            found.append(event)
+    except ProtocolFault as fault:
+        return [*found, data], fault
+    return [*found, data, association.state], None
 
 
 EVEN = st.binary(max_size=300).map(lambda raw: raw[: len(raw) & ~1])

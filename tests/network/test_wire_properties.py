@@ -17,7 +17,7 @@ from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 
 from mrdock.dicom.sop_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mrdock.network import dimse, pdu
-from mrdock.network.association import Association, Ended, Reply, StoreBegins, StoreData, StoreEnds
+from mrdock.network.association import StoreBegins
 from mrdock.network.dimse import decode_command, encode_store_request
 from mrdock.network.negotiation import (
     Acceptable,
@@ -27,12 +27,11 @@ from mrdock.network.negotiation import (
     parse_accept,
     parse_request,
 )
-from mrdock.network.pdu import PduBuffer, ProtocolFault
+from mrdock.network.pdu import ProtocolFault
 
 from . import messages
 from .messages import EXPLICIT, IMPLICIT, MR, VERIFICATION, item
-from .test_association import CONTEXTS
-from .test_association_streams import CUTS, LONGEST, MESSAGES, Message, stream
+from .test_association_streams import CUTS, LONGEST, MESSAGES, Message, heard_until, stream
 
 ACCEPTABLE = Acceptable(STORAGE_CLASSES, TRANSFER_SYNTAXES)
 UIDS = st.one_of(
@@ -147,32 +146,9 @@ def test_a_command_set_is_read_as_pynetdicom_reads_it(said: dict[int, int | str]
 
 
 def heard(chunks: list[bytes], longest: int = LONGEST) -> tuple[list[object], str | None]:
-    """What an association makes of a stream in these pieces, and the fault that ended it; data is joined."""
-    association, buffer = Association(CONTEXTS, VERIFICATION, 0), PduBuffer(longest)
-    found: list[object] = []
-    data = b""
-    try:
-        for chunk in chunks:
-            rest = memoryview(chunk)
-            while len(rest):
-                space = buffer.space()
-                count = min(len(space), len(rest))
-                space[:count] = rest[:count]
-                buffer.received(count)
-                rest = rest[count:]
-                while (received := buffer.next()) is not None:
-                    for event in association.receive(*received):
-                        if isinstance(event, StoreData):
-                            data += event.data
-                        elif isinstance(event, StoreEnds):
-                            found += [data, association.store_reply(event, 0)]
-                            data = b""
-                        else:
-                            assert isinstance(event, StoreBegins | Reply | Ended)
-                            found.append(event)
-    except ProtocolFault as fault:
-        return [*found, data], f"{fault} {fault.reason}"
-    return [*found, data, association.state], None
+    """What an association makes of a stream in these pieces, and the fault that ended it, in words."""
+    found, fault = heard_until(chunks, longest)
+    return found, None if fault is None else f"{fault} {fault.reason}"
 
 
 @settings(deadline=None, max_examples=200)
