@@ -36,7 +36,7 @@ def broken(world: World, random: Random) -> None:
     first = study.images[0]
     data = first.file.path.read_bytes()[first.file.meta.data_set_at :]
     other = study.images[1].file
-    bad = [data[: len(data) // 2], random.randbytes(2000), b"", other.path.read_bytes()[other.meta.data_set_at :]]
+    bad = [data[: len(data) // 4 * 2], random.randbytes(2000), b"", other.path.read_bytes()[other.meta.data_set_at :]]
     with world.open(study.images, random.choice(world.ports)) as sender:
         sender.keep(world, study, study.images[1])
         for content in random.sample(bad, 2):

@@ -83,6 +83,7 @@ class Keeper:
         self.settings = settings
         self._launch = launch
         self._jobs = CopyJobs(settings.route)
+        self._room_again = False
         self._wanted: dict[str, tuple[int, frozenset[str]]] = {}
         self._last: Now | None = None
         self._clock_noted = float("-inf")
@@ -158,6 +159,12 @@ class Keeper:
                     self._jobs.end(study.uid)
                     raise
 
+    def go_on(self, now: Now) -> None:
+        """Between two ticks: copy what waited for room, when a copy has ended."""
+        if self._room_again:
+            self._room_again = False
+            self.route(now)
+
     def _destinations(self, study: StudyRow) -> frozenset[str]:
         """Where a study goes, asked for once: hundreds may wait for a place that hangs."""
         version, paths = self._wanted.get(study.uid, (-1, frozenset()))
@@ -185,6 +192,7 @@ class Keeper:
                 self.index.set_study(study.uid, next_try=now.wall + _AFTER_A_FAULT, copying=None)
         finally:
             self._jobs.end(study.uid)
+            self._room_again = True
 
     # ---- what people took ----
 

@@ -383,6 +383,8 @@ def _keep(store: Store, settings: Settings, prepared: bool) -> None:
                 if now.monotonic >= due:
                     due = now.monotonic + _TICK
                     keeper.tick(now)
+                else:
+                    keeper.go_on(now)
             except StaleIndexError:
                 raise  # the next keeper makes the index anew from the files
             except StoreError as error:
