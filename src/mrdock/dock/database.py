@@ -10,16 +10,11 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    NoSuchModuleError,
-)
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from mrdock.dock import tables as t
 from mrdock.dock.index import Index
-from mrdock.dock.statements import (
-    insert_new,
-)
+from mrdock.dock.statements import insert_new
 from mrdock.errors import MrdockError, StaleIndexError, StoreError
 
 _BUSY_MS: Final = 30_000
@@ -34,18 +29,7 @@ _PATIENCE: Final = {
     "tcp_user_timeout": 60_000,
 }
 """How long a server may be silent, unless the URL says otherwise: it must not hang the keeper for ever."""
-_SAME: Final = 2e-6  # records and receipts keep microseconds
 _OTHER_STORE: Final = "the index belongs to another store: each store needs a database of its own"
-_DAMAGE: Final = ("malformed", "not a database", "disk image")
-
-
-class UnwritableError(StoreError):
-    """A row that the database does not take, whatever its state."""
-
-
-def _is_of_a_row(error: Exception) -> bool:
-    """Whether a row is to blame, and not the database: then all others can be written."""
-    return isinstance(error, UnwritableError) or not isinstance(error, StoreError)
 
 
 def open_index(path: Path, url: str = "", *, store_id: str = "", write: bool = True, check: bool = False) -> Index:

@@ -41,20 +41,7 @@ from mrdock.dock.statements import (
 from mrdock.dock.states import TRANSITIONS, Event, State
 from mrdock.errors import StaleIndexError, StoreError
 
-_BUSY_MS: Final = 30_000
-_CONNECT_SECONDS: Final = 10
-_STATEMENT_MS: Final = 120_000
-_PATIENCE: Final = {
-    "connect_timeout": _CONNECT_SECONDS,
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
-"""How long a server may be silent, unless the URL says otherwise: it must not hang the keeper for ever."""
 _SAME: Final = 2e-6  # records and receipts keep microseconds
-_OTHER_STORE: Final = "the index belongs to another store: each store needs a database of its own"
 _DAMAGE: Final = ("malformed", "not a database", "disk image")
 
 

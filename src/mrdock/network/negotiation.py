@@ -82,7 +82,7 @@ class Request:
     @property
     def granted(self) -> int:
         """How many operations it may have under way at once."""
-        return min(self.window or WINDOW, WINDOW) if self.window is not None else 1
+        return _granted(self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,11 @@ class Accepted:
     transfer_syntaxes: Mapping[int, str]
     longest: int
     window: int = 1
+
+
+def _granted(window: int | None) -> int:
+    """Of a window that a peer says (None: it does not, 0: any number): how many operations may be under way at once."""
+    return 1 if window is None else min(window or WINDOW, WINDOW)
 
 
 def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
@@ -300,4 +305,4 @@ def parse_accept(body: memoryview) -> Accepted:
                     accepted[value[0]] = _uid(name)
         elif kind == _USER_ITEM:
             longest, window = _user(value)
-    return Accepted(accepted, longest, min(window or WINDOW, WINDOW) if window is not None else 1)
+    return Accepted(accepted, longest, _granted(window))
