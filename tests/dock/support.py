@@ -349,3 +349,16 @@ def dump(index: Index, tables: Iterable[str] = ("studies", "series", "instances"
 
 def _rounded(value: Any) -> Any:
     return round(value, 3) if isinstance(value, float) else value
+
+
+def days(bench: Bench, count: float, step: float = DAY / 2) -> None:
+    """Let days pass, with a look at what is due each half one."""
+    for _ in range(round(count * DAY / step)):
+        bench.tick(after=step)
+
+
+def there(bench: Bench) -> list[str]:
+    """The studies that the index and the store have."""
+    found = sorted(row.uid for row in queries.all_studies(bench.index))
+    assert len(found) == len(list(bench.store.study_names()))
+    return found

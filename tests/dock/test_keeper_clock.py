@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mrdock.dock import queries
 from mrdock.dock.keeper import check_clock, confirm_clock
 from mrdock.dock.states import State
 from mrdock.errors import StoreError
-from tests.dock.support import DAY, STUDY, Bench, image
+from tests.dock.support import DAY, STUDY, Bench, days, image, there
 
 YEARS = 10 * 365 * DAY
 
@@ -20,19 +19,6 @@ YEARS = 10 * 365 * DAY
 def utc(in_zone: Callable[[str], None]) -> None:
     """Nights by UTC; the bench's clock begins at 10 o'clock."""
     in_zone("UTC")
-
-
-def days(bench: Bench, count: float, step: float = DAY / 2) -> None:
-    """Let days pass, with a look at what is due each half one."""
-    for _ in range(round(count * DAY / step)):
-        bench.tick(after=step)
-
-
-def there(bench: Bench) -> list[str]:
-    """The studies that the index and the store have."""
-    found = sorted(row.uid for row in queries.all_studies(bench.index))
-    assert len(found) == len(list(bench.store.study_names()))
-    return found
 
 
 def jump(bench: Bench, seconds: float, how: str) -> None:

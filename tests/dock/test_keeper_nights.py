@@ -16,7 +16,7 @@ from mrdock.dock import queries, retention
 from mrdock.dock.settings import RetentionSettings
 from mrdock.dock.states import State
 from mrdock.dock.store import lock_study
-from tests.dock.support import DAY, STUDY, Bench, image
+from tests.dock.support import DAY, STUDY, Bench, days, image, there
 
 
 @pytest.fixture(autouse=True)
@@ -30,19 +30,6 @@ def retain(bench: Bench, **settings: object) -> None:
     chosen = RetentionSettings(**settings)  # type: ignore[arg-type]
     bench.settings = replace(bench.settings, retention=chosen)
     bench.keeper.settings = bench.settings
-
-
-def days(bench: Bench, count: float, step: float = DAY / 2) -> None:
-    """Let days pass, with a look at what is due each half one."""
-    for _ in range(round(count * DAY / step)):
-        bench.tick(after=step)
-
-
-def there(bench: Bench) -> list[str]:
-    """The studies that the index and the store have."""
-    found = sorted(row.uid for row in queries.all_studies(bench.index))
-    assert len(found) == len(list(bench.store.study_names()))
-    return found
 
 
 # ---- the usual ----
