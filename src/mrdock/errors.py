@@ -2,6 +2,10 @@
 
 MrdockError
 ├── SettingsError        a settings file or an option says something that cannot be used
+├── TagError             a tag is written as none that is known
+├── PlaceError           a file or directory that cannot be used as asked
+│   └── JournalError     a journal of moved files cannot be used
+├── BusyError            another process holds what is needed
 ├── DicomError           bytes that are not the DICOM they claim to be
 │   ├── NotDicomError    no DICOM at all
 │   └── MalformedError   DICOM whose structure is broken, cut or beyond the limits
@@ -12,7 +16,6 @@ MrdockError
 └── DockError            the dock and its store
     ├── StoreError       the store or its index cannot be used
     │   └── StaleIndexError  the index is damaged or of another layout, and can be rebuilt
-    ├── BusyError        another process holds it
     └── UnknownStudyError  no study, or several, answer to a name
 """
 
@@ -25,6 +28,22 @@ class MrdockError(Exception):
 
 class SettingsError(MrdockError):
     """A settings file or an option says something that cannot be used."""
+
+
+class TagError(MrdockError):
+    """A tag is written as none that is known."""
+
+
+class PlaceError(MrdockError):
+    """A file or directory cannot be used as asked."""
+
+
+class JournalError(PlaceError):
+    """A journal of moved files cannot be used."""
+
+
+class BusyError(MrdockError):
+    """Another process holds what is needed."""
 
 
 class DicomError(MrdockError):
@@ -65,10 +84,6 @@ class StoreError(DockError):
 
 class StaleIndexError(StoreError):
     """The index is damaged or was made by another version; it can be rebuilt from the files."""
-
-
-class BusyError(DockError):
-    """Another process holds what is needed."""
 
 
 class UnknownStudyError(DockError):

@@ -130,7 +130,7 @@ def test_t29_no_descriptors(place: Place, images: MakeImages, need_tool: NeedToo
             for _ in range(80):
                 silent.enter_context(socket.create_connection(("127.0.0.1", dock.enhanced)))
             wait_for("no descriptor left", lambda: "no connection can be taken" in dock.log())
-            assert descriptors(worker) == 64
+            wait_for("all descriptors in use", lambda: descriptors(worker) == 64)
             with injecting(need_tool, worker, tmp_path, "accept4:delay_enter=0") as calls:
                 wait_for("some tries more", lambda: calls.read_text().count("EMFILE") >= 3)
             assert dock.log().count("no connection can be taken") == 1, "each try is no news"

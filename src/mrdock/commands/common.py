@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 import mrdock
-from mrdock.errors import MrdockError, SettingsError
+from mrdock.errors import MrdockError, SettingsError, TagError
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -34,7 +34,7 @@ def errors_as_sentences(function: F) -> F:
         name = click.get_current_context().command_path
         try:
             return function(*args, **kwargs)
-        except SettingsError as error:
+        except (SettingsError, TagError) as error:
             fail(name, str(error), USAGE)
         except MrdockError as error:
             fail(name, str(error))
@@ -48,6 +48,33 @@ def errors_as_sentences(function: F) -> F:
             fail(name, f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
 
     return wrapped  # type: ignore[return-value]
+
+
+class Failures:
+    """Inputs that failed while the others are done: each is named once, on standard error, with its reason."""
+
+    def __init__(self) -> None:
+        """Nothing has failed yet."""
+        self.count = 0
+
+    def add(self, path: str, error: Exception | str) -> None:
+        """Say that ``path`` failed, and why."""
+        self.count += 1
+        reason = (error.strerror or error) if isinstance(error, OSError) else error
+        name = click.get_current_context().command_path
+        click.echo(f"{name}: {printable(path)}: {reason}", err=True)
+
+    @property
+    def code(self) -> int:
+        """The exit code of a command whose other inputs are done."""
+        return FAILED if self.count else DONE
+
+
+def printable(text: str) -> str:
+    """A file's name or a header's text for a terminal: control characters and undecodable bytes as ``\\n``, ``\\x1b``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def settings_options(function: F) -> F:
