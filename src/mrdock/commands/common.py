@@ -11,6 +11,7 @@ import click
 
 import mrdock
 from mrdock.errors import MrdockError, SettingsError, TagError
+from mrdock.files.names import printable
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -68,13 +69,6 @@ class Failures:
     def code(self) -> int:
         """The exit code of a command whose other inputs are done."""
         return FAILED if self.count else DONE
-
-
-def printable(text: str) -> str:
-    """A file's name or a header's text for a terminal: control characters and undecodable bytes as ``\\n``, ``\\x1b``."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def settings_options(function: F) -> F:
