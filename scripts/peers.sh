@@ -5,7 +5,7 @@ set -u
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 PATH=$PATH:/usr/sbin:/sbin
 
-# package | a program only it brings | what is skipped without it
+# package | a program or library only it brings | what is skipped without it
 peers='
 dcmtk|dcmdump|tests against the tools of DCMTK
 dicom3tools|dciodvfy|checks of DICOM files by dciodvfy
@@ -18,9 +18,15 @@ postgresql|initdb|tests of the index on PostgreSQL
 util-linux|unshare|tests with small, full and read-only disks
 e2fsprogs|mkfs.ext4|tests with a file system that turns read-only under the dock
 iproute2|ip|tests in a network of their own
+libegl1|libEGL.so.1|tests of the window
+libgl1|libGL.so.1|tests of the window
+libxkbcommon0|libxkbcommon.so.0|tests of the window
+libfontconfig1|libfontconfig.so.1|tests of the window
+libdbus-1-3|libdbus-1.so.3|tests of the window
 '
 
 present() {
+    if [[ $1 == *.so.* ]]; then ldconfig -p 2>/dev/null | grep -q "^[[:space:]]*$1 "; return; fi
     command -v "$1" >/dev/null 2>&1 && return
     local found
     for found in /usr/lib/postgresql/*/bin/"$1"; do
