@@ -28,6 +28,7 @@ from mrdock.network.requester import ImageFile, Requester, image_file, propose
 
 ROOT = Path(__file__).resolve().parents[1]
 Measure = Callable[[int], float]
+NODELAY = {"TCP_NODELAY": "1"}
 
 
 def default_folder() -> Path:
@@ -36,11 +37,22 @@ def default_folder() -> Path:
     return data / "philips_r57" / "classic"
 
 
-def by_storescu(port: int, files: list[Path], **environment: str) -> float:
-    """Images a second from DCMTK's storescu on one association, its start included."""
-    words = [program("storescu"), "-aec", "MRDOCK", "127.0.0.1", str(port), *map(str, files)]
+def by_storescu(port: int, files: list[Path], senders: int = 1, *, nodelay: bool = False) -> float:
+    """Images a second from DCMTK's storescu, one association each with its share of the files, its start included."""
+    words = [program("storescu"), "-aec", "MRDOCK", "127.0.0.1", str(port)]
     began = time.perf_counter()
-    subprocess.run(words, check=True, capture_output=True, env=os.environ | environment)
+    running = [
+        subprocess.Popen(
+            [*words, *map(str, files[n::senders])],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | (NODELAY if nodelay else {}),
+        )
+        for n in range(senders)
+    ]
+    codes = [process.wait() for process in running]
+    if any(codes):
+        raise SystemExit("benchmark: a storescu failed")
     return len(files) / (time.perf_counter() - began)
 
 
@@ -100,7 +112,7 @@ def table(options: argparse.Namespace, work: Path) -> None:
     files = sorted(path for path in options.folder.rglob("*") if path.is_file())
     images = [image_file(path) for path in files]
     more = [image for number in range(4) for image in copies(files, work / f"copies{number}", number)]
-    few, nodelay = files[: options.slow], {"TCP_NODELAY": "1"}
+    few = files[: options.slow]
     size = sum(image.size for image in images) / len(images)
     print(f"{len(files)} files of {size / 1000:.0f} kB on average\n")
     folders = (work / str(number) for number in itertools.count())
@@ -121,9 +133,11 @@ def table(options: argparse.Namespace, work: Path) -> None:
     (ours,) = rates(lambda port: by_storescu(port, files), mrdock)
     line("storescu, defaults", ours, slow)
     ours, theirs = rates(
-        lambda port: by_storescu(port, files, **nodelay), mrdock, lambda folder: storescp(folder, **nodelay)
+        lambda port: by_storescu(port, files, nodelay=True), mrdock, lambda folder: storescp(folder, **NODELAY)
     )
     line("storescu, TCP_NODELAY=1 at both ends", ours, {"storescp": theirs})
+    (eight,) = rates(lambda port: by_storescu(port, files, 8, nodelay=True), mrdock)
+    line("storescu, TCP_NODELAY=1, 8 at once", eight, {"one": ours})
     (one,) = rates(lambda port: by_requester(port, images), mrdock)
     line("our requester, one association", one, {})
     one, eight = (rates(lambda port, n=n: by_several(port, more, n), mrdock)[0] for n in (1, 8))  # type: ignore[misc]
