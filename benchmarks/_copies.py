@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from mrdock.network.requester import ImageFile, image_file
+from mrdock.network.outgoing import ImageFile, image_file
 from tests.builders import StudyIdentity, bulk_classic
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from mrdock.network.requester import ImageFile, image_file
+from mrdock.network.outgoing import ImageFile, image_file
 from tests.builders import StudyIdentity, bulk_classic, enhanced_large
 from tests.e2e.dock_process import data_set_of
 

@@ -14,7 +14,7 @@ from benchmarks._senders import LINGER_NOT, Sender, World, again, burst, dies, e
 from mrdock.errors import NetworkError
 from mrdock.network import dimse, pdu
 from mrdock.network.negotiation import encode_request
-from mrdock.network.requester import propose
+from mrdock.network.outgoing import propose
 
 ELSEWHERE: Final = "127.0.0.2"
 """Crowds come from another address, so that the limit for each peer keeps out nobody else."""

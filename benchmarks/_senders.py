@@ -19,7 +19,7 @@ from pynetdicom import AE, evt
 
 from benchmarks._ledger import Image, Ledger, Study
 from mrdock.errors import NetworkError
-from mrdock.network.requester import image_file, propose
+from mrdock.network.outgoing import image_file, propose
 from tests.e2e import clients
 from tests.e2e.clients import Half
 

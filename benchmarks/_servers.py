@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mrdock.errors import NetworkError
-from mrdock.network.requester import Requester, propose
+from mrdock.network.outgoing import propose
+from mrdock.network.requester import Requester
 
 PATIENCE = 30.0
 

@@ -14,7 +14,8 @@ from statistics import median
 from typing import Final
 
 from mrdock.errors import NetworkError
-from mrdock.network.requester import Requester, propose
+from mrdock.network.outgoing import propose
+from mrdock.network.requester import Requester
 from tests.e2e.dock_process import children
 
 HEAD: Final = (

@@ -24,7 +24,8 @@ from statistics import median
 
 from benchmarks._copies import copies, small_images
 from benchmarks._servers import mrdock, orthanc, program, pynetdicom, storescp
-from mrdock.network.requester import ImageFile, Requester, image_file, propose
+from mrdock.network.outgoing import ImageFile, image_file, propose
+from mrdock.network.requester import Requester
 
 ROOT = Path(__file__).resolve().parents[1]
 Measure = Callable[[int], float]

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mrdock.dicom.sop_classes import REFUSED_BY_CLASSIC
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import StudyIdentity, demo_study, write
 
 QUIET_SECONDS = 2

@@ -22,7 +22,8 @@ from mrdock.dock.settings import ListenerSettings, ReceiveSettings, Settings
 from mrdock.dock.startup import with_index
 from mrdock.errors import SettingsError, StaleIndexError, StoreError
 from mrdock.network.negotiation import APPLICATION_CONTEXT, Proposal, Request
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import bulk_classic
 from tests.conftest import FreePort
 from tests.dock.support import ENHANCED_MR, EXPLICIT, MR, Bench, image

@@ -14,7 +14,8 @@ from pynetdicom import AE, evt
 
 from mrdock.errors import NetworkError
 from mrdock.network import dimse, pdu
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.conftest import NeedTool
 
 Send = Callable[[int, Sequence[Path]], None]

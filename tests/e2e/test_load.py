@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import StudyIdentity
 from tests.e2e.conftest import MakeImages
 from tests.e2e.dock_process import Dock, Place

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import StudyIdentity
 from tests.e2e import clients
 from tests.e2e.clients import Half, answers

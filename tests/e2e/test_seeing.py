@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from mrdock.errors import NetworkError
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import StudyIdentity, classic_fmri, enhanced_mr, write
 from tests.e2e import clients
 from tests.e2e.conftest import MakeImages

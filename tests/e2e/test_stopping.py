@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from mrdock.errors import ConnectError, RejectedError
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.e2e import clients
 from tests.e2e.clients import Half
 from tests.e2e.conftest import MakeImages

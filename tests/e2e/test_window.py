@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mrdock.errors import NetworkError
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.dock.support import Image
 from tests.e2e.conftest import MakeImages
 from tests.e2e.dock_process import Place, children, wait_for

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.conftest import NeedTool
 from tests.e2e import clients
 from tests.e2e.dock_process import PATIENCE, Dock, Place, alive, children, data_set_of, original_data_set, wait_for

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mrdock.network.requester import image_file
+from mrdock.network.outgoing import image_file
 from tests.e2e.dock_process import Place, data_set_of, original_data_set, wait_for
 
 

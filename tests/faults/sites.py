@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mrdock.network.requester import image_file
+from mrdock.network.outgoing import image_file
 from tests.e2e import clients
 from tests.e2e.conftest import MakeImages
 from tests.e2e.dock_process import Dock, Place, children, data_set_of, original_data_set, wait_for

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import StudyIdentity
 from tests.conftest import NeedTool
 from tests.e2e import clients

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mrdock.network.requester import image_file
+from mrdock.network.outgoing import image_file
 from tests.builders import StudyIdentity, bulk_classic
 from tests.conftest import NeedTool
 from tests.e2e import clients, faketime

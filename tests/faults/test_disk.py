@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import StudyIdentity, enhanced_large
 from tests.conftest import NeedTool
 from tests.e2e.conftest import MakeImages

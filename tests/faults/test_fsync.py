@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mrdock.dock.copying import part_name
-from mrdock.network.requester import image_file
+from mrdock.network.outgoing import image_file
 from tests.builders import StudyIdentity
 from tests.conftest import NeedTool
 from tests.e2e.clients import answers

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mrdock.network.requester import image_file
+from mrdock.network.outgoing import image_file
 from tests.builders import StudyIdentity, enhanced_large
 from tests.e2e.conftest import MakeImages
 from tests.e2e.dock_process import Place

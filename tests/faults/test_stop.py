@@ -15,7 +15,8 @@ from threading import Event
 
 import pytest
 
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.e2e import clients
 from tests.e2e.clients import Half
 from tests.e2e.conftest import MakeImages

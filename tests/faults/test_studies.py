@@ -9,7 +9,8 @@ import pytest
 from pydicom import dcmread
 from pynetdicom import AE
 
-from mrdock.network.requester import Requester, image_file, propose
+from mrdock.network.outgoing import image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import StudyIdentity
 from tests.e2e import clients
 from tests.e2e.conftest import MakeImages

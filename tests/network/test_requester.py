@@ -13,8 +13,9 @@ from mrdock.dicom.part10 import FileMeta, encode_file_meta
 from mrdock.errors import AbortedError, ConnectError, MalformedError, NetworkError, NotDicomError, RejectedError
 from mrdock.network import pdu
 from mrdock.network.negotiation import Proposal
+from mrdock.network.outgoing import ImageFile, image_file, propose
 from mrdock.network.pdu import ProtocolFault
-from mrdock.network.requester import ImageFile, Requester, Stored, image_file, propose
+from mrdock.network.requester import Requester, Stored
 
 from . import messages
 from .messages import EXPLICIT, IMPLICIT, MR, VERIFICATION, p_data, pdv

@@ -12,7 +12,8 @@ from mrdock.errors import MrdockError, NetworkError
 from mrdock.network import pdu
 from mrdock.network.handler import Limits
 from mrdock.network.negotiation import Proposal
-from mrdock.network.requester import ImageFile, Requester, image_file, propose
+from mrdock.network.outgoing import ImageFile, image_file, propose
+from mrdock.network.requester import Requester
 
 from .messages import EXPLICIT, MR
 from .scripted import Line, scp

@@ -18,7 +18,8 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from mrdock.dicom.part10 import FileMeta, encode_file_meta
 from mrdock.errors import AbortedError, ConnectError, RejectedError
-from mrdock.network.requester import ImageFile, Requester, image_file, propose
+from mrdock.network.outgoing import ImageFile, image_file, propose
+from mrdock.network.requester import Requester
 from tests.builders import StudyIdentity, bulk_classic, classic_fmri, enhanced_mr, raw_data, write
 from tests.conftest import FreePort, NeedTool
 

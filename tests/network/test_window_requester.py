@@ -12,8 +12,8 @@ from mrdock.dicom.part10 import FileMeta, encode_file_meta
 from mrdock.errors import AbortedError, RejectedError
 from mrdock.network.dimse import Command
 from mrdock.network.negotiation import WINDOW
+from mrdock.network.outgoing import ImageFile, image_file
 from mrdock.network.pdu import ProtocolFault
-from mrdock.network.requester import ImageFile, image_file
 
 from .messages import EXPLICIT, IMPLICIT, MR, item
 from .scripted import Line, scp

@@ -13,26 +13,20 @@ import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from mrdock.dicom.part10 import FileMeta, decode_file_meta
-from mrdock.dicom.scan import first_values
-from mrdock.dicom.sop_classes import DEFLATED, TRANSFER_SYNTAXES, VERIFICATION
-from mrdock.errors import AbortedError, ConnectError, DicomError, NetworkError, RejectedError
+from mrdock.dicom.sop_classes import VERIFICATION
+from mrdock.errors import AbortedError, ConnectError, NetworkError, RejectedError
 from mrdock.network import dimse, pdu
 from mrdock.network.negotiation import WINDOW, Proposal, encode_request, parse_accept
+from mrdock.network.outgoing import ImageFile, Read
 from mrdock.network.pdu import PduBuffer, ProtocolFault
 
 LONGEST_PDU: Final = 131072
 _LONGEST_SENT: Final = 1 << 20
 _READ: Final = 1 << 20
-_META: Final = 1 << 16
-_SOP_CLASS: Final = 0x00080016
-_SOP_INSTANCE: Final = 0x00080018
-_MOST_CONTEXTS: Final = 128
 _MOST_AFTER_RELEASE: Final = 100
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
@@ -58,48 +52,6 @@ class Stored:
     def succeeded(self) -> bool:
         """Success or a warning (0xBxxx): the peer has the image."""
         return self.status == 0 or self.status >> 12 == 0xB
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """A DICOM file to be sent: where it is, and what it is.
-
-    SOP class and instance in ``meta`` are those of the data set where it says them: they are what the peer checks,
-    and the meta information of files that were anonymised says the old ones.
-    """
-
-    path: Path
-    meta: FileMeta
-    size: int
-
-
-def image_file(path: Path) -> ImageFile:
-    """Read a file's meta information. Raises `DicomError` or `OSError`."""
-    with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        try:
-            data = stream.read(_META)
-            meta = decode_file_meta(data)
-        except DicomError as error:
-            raise type(error)(f"{path}: {error}") from None
-    said = first_values(data, meta.transfer_syntax, (_SOP_CLASS, _SOP_INSTANCE), start=meta.data_set_at)
-    uids = {tag: value.strip(b"\0 ").decode("latin-1") for tag, value in said.items()}
-    if meta.transfer_syntax != DEFLATED:
-        sop_class, sop_instance = uids.get(_SOP_CLASS), uids.get(_SOP_INSTANCE)
-        meta = replace(meta, sop_class=sop_class or meta.sop_class, sop_instance=sop_instance or meta.sop_instance)
-    return ImageFile(path, meta, size)
-
-
-def propose(files: Iterable[ImageFile]) -> list[Proposal]:
-    """One presentation context for each SOP class and transfer syntax, and Verification.
-
-    Raises `NetworkError` where that makes more than 128: these files need several associations.
-    """
-    pairs = dict.fromkeys((item.meta.sop_class, item.meta.transfer_syntax) for item in files)
-    if len(pairs) >= _MOST_CONTEXTS:
-        raise NetworkError(f"{len(pairs)} pairs of SOP class and transfer syntax are too many for one association")
-    proposals = [Proposal(2 * n + 1, sop_class, (syntax,)) for n, (sop_class, syntax) in enumerate(pairs)]
-    return [*proposals, Proposal(2 * len(proposals) + 1, VERIFICATION, (TRANSFER_SYNTAXES[1],))]
 
 
 class Requester:
@@ -198,53 +150,54 @@ class Requester:
         """
         under_way: deque[int] = deque()
         for item in items:
-            under_way.append(self._begin_store(item))
+            under_way.append(self.begin_store(item))
             if len(under_way) >= self.window:
-                yield self._stored(under_way.popleft())
+                yield self.stored(under_way.popleft())
         while under_way:
-            yield self._stored(under_way.popleft())
+            yield self.stored(under_way.popleft())
 
-    def _begin_store(self, item: ImageFile) -> int:
-        """Send a request and its data set; returns the message id."""
+    def begin_store(self, item: ImageFile) -> int:
+        """Send a request and its data set; returns the number by which `stored` brings the answer.
+
+        No more than ``window`` may be without an answer. Raises what `store` raises.
+        """
         context = self._contexts.get((item.meta.sop_class, item.meta.transfer_syntax))
         if context is None:
             raise RejectedError(f"{self.peer} does not take this SOP class in this transfer syntax")
-        with item.path.open("rb", buffering=0) as stream:
-            stream.seek(item.meta.data_set_at)
+        with item.opened() as read:
             message = self._next_message()
             command = dimse.encode_store_request(message, item.meta.sop_class, item.meta.sop_instance)
             head = pdu.command_pdus(context, command, self.longest)
             try:
-                for pieces in self._pieces(item, stream.fileno(), context, head):
+                for pieces in self._pieces(item, read, context, head):
                     self._send_all(pieces)
             except OSError:
                 self._unanswered.discard(message)
                 raise
         return message
 
-    def _stored(self, message: int) -> Stored:
+    def stored(self, message: int) -> Stored:
+        """Wait for the answer to what `begin_store` has begun. Raises `NetworkError`."""
         answer = self._response(message)
         return Stored(answer.status or 0, answer.comment)
 
-    def _pieces(
-        self, item: ImageFile, descriptor: int, context: int, head: bytes
-    ) -> Iterator[list[bytes | memoryview]]:
+    def _pieces(self, item: ImageFile, read: Read, context: int, head: bytes) -> Iterator[list[bytes | memoryview]]:
         """The P-DATA PDUs of a file's data set, some at a time, the command's before the first."""
-        left = item.size - item.meta.data_set_at
+        left = item.length
         limit = min(self.longest or _LONGEST_SENT, _LONGEST_SENT)
         size = max(2, (limit - 6) & ~1)
         pieces: list[bytes | memoryview] = [head]
         if not left:
             yield [head, pdu.data_header(context, 0, command=False, last=True)]
         while left:
-            block = memoryview(os.read(descriptor, min(max(_READ // size, 1) * size, left)))
+            block = memoryview(read(min(max(_READ // size, 1) * size, left)))
             if not block:
                 if not pieces:  # the peer waits for the rest of a data set: nothing else can follow
                     self.abort()
                 raise OSError(errno.EIO, "the file became shorter while it was sent", str(item.path))
             if len(block) % size and len(block) != left:  # a short read: only the last fragment may be shorter
                 rest = size - len(block) % size
-                block = memoryview(bytes(block) + os.read(descriptor, min(rest, left - len(block))))
+                block = memoryview(bytes(block) + read(min(rest, left - len(block))))
             left -= len(block)
             for start in range(0, len(block), size):
                 part = block[start : start + size]
