@@ -17,7 +17,8 @@ from fuzz import corpus, report
 from fuzz.recorder import Conversation
 from fuzz.target import Harness, Target, TooLargeError, TooSlowError, load, names
 from fuzz.traffic import Traffic
-from mrdock.network.negotiation import encode_accept, parse_request
+from mrdock.network.accepting import encode_accept
+from mrdock.network.negotiation import parse_request
 from mrdock.network.pdu import ProtocolFault
 from tests.builders import bulk_classic, enhanced_mr, part10, presentation_state
 from tests.builders.identity import StudyIdentity
@@ -97,6 +98,7 @@ def test_changed_inputs_break_nothing(name: str) -> None:
     [
         ("scan", "scan", lambda *_, **__: 1 / 0),
         ("scan", "first_values", lambda *_, **__: {0x00080016: b"x"}),
+        ("reading", "read_many", lambda paths, wanted: [(paths[0], TypeError())]),
         ("values", "is_uid", lambda _: True),
         ("framing", "pdvs", lambda _: iter(())),
         ("command", "encode_response", lambda *_: b""),

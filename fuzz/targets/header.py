@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from fuzz.target import Target
 from fuzz.traffic import Traffic, layouts
+from mrdock.dicom.deflated import inflate
 from mrdock.dicom.part10 import decode_file_meta
-from mrdock.dock.headers import ImageHeader, inflate, read_header
+from mrdock.dock.headers import ImageHeader, read_header
 from mrdock.dock.journal import Arrival, decode, encode, row_of
 from mrdock.dock.record import Receipt
 from mrdock.dock.settings import RouteSettings

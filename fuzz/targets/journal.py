@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from fuzz.bench import bench, listening
 from fuzz.target import Target
 from fuzz.traffic import Traffic, wrong_types
+from mrdock.dicom.deflated import inflate
 from mrdock.dicom.part10 import decode_file_meta
 from mrdock.dock.entries import Closed, Noted, Opened
-from mrdock.dock.headers import inflate, read_header
+from mrdock.dock.headers import read_header
 from mrdock.dock.journal import Arrival, JournalReader, _frame, decode, encode, row_of
 from mrdock.dock.record import Receipt
 from mrdock.dock.settings import RouteSettings

@@ -10,8 +10,9 @@ from fuzz.traffic import Traffic
 from mrdock.dock.service import acceptable
 from mrdock.dock.settings import ListenerSettings, ReceiveSettings, Settings
 from mrdock.network import pdu
+from mrdock.network.accepting import encode_accept
 from mrdock.network.access import Access
-from mrdock.network.negotiation import encode_accept, parse_accept, parse_request
+from mrdock.network.negotiation import parse_accept, parse_request
 from mrdock.network.pdu import ProtocolFault
 
 ANYONE = Access(frozenset({"MRDOCK"}), None)

@@ -16,8 +16,9 @@ from fuzz.target import Target
 from fuzz.traffic import Traffic
 from mrdock.dicom.sop_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mrdock.network import pdu
+from mrdock.network.accepting import Acceptable
 from mrdock.network.handler import Caller, Limits
-from mrdock.network.negotiation import Acceptable, Request, parse_request
+from mrdock.network.negotiation import Request, parse_request
 from mrdock.network.pdu import ProtocolFault
 from mrdock.network.session import TURNS, Session, Slot
 from tests.network.serving import Memory

@@ -3,15 +3,21 @@
 MrdockError
 ├── SettingsError        a settings file or an option says something that cannot be used
 ├── TagError             a tag is written as none that is known
+├── ChoiceError          an argument asks for what the data do not have
+├── MissingPackageError  a package that an extra brings is needed and not installed
 ├── PlaceError           a file or directory that cannot be used as asked
 │   └── JournalError     a journal of moved files cannot be used
 ├── BusyError            another process holds what is needed
+├── StoppedError         the user asked to stop before the work was done
 ├── DicomError           bytes that are not the DICOM they claim to be
 │   ├── NotDicomError    no DICOM at all
+│   ├── UnsuitableError  DICOM of another kind than what is asked for
 │   └── MalformedError   DICOM whose structure is broken, cut or beyond the limits
+│       └── CutShortError  DICOM that ends before its elements do
 ├── NetworkError         the other end of an association
 │   ├── ConnectError     no TCP connection
 │   ├── RejectedError    the association was rejected
+│   │   └── UnacceptedError  the peer takes the association, but no such object
 │   └── AbortedError     the association ended before its time
 └── DockError            the dock and its store
     ├── StoreError       the store or its index cannot be used
@@ -34,6 +40,14 @@ class TagError(MrdockError):
     """A tag is written as none that is known."""
 
 
+class ChoiceError(MrdockError):
+    """An argument asks for what the data do not have."""
+
+
+class MissingPackageError(MrdockError, ModuleNotFoundError):
+    """A package that one of the extras brings is needed and not installed."""
+
+
 class PlaceError(MrdockError):
     """A file or directory cannot be used as asked."""
 
@@ -46,6 +60,10 @@ class BusyError(MrdockError):
     """Another process holds what is needed."""
 
 
+class StoppedError(MrdockError):
+    """The user asked to stop before the work was done."""
+
+
 class DicomError(MrdockError):
     """Bytes that are not the DICOM they claim to be."""
 
@@ -54,8 +72,16 @@ class NotDicomError(DicomError):
     """No DICOM at all."""
 
 
+class UnsuitableError(DicomError):
+    """DICOM of another kind than what is asked for."""
+
+
 class MalformedError(DicomError):
     """DICOM whose structure is broken, cut short or beyond the limits."""
+
+
+class CutShortError(MalformedError):
+    """DICOM that ends before its elements do: a transfer that was cut, or one that goes on."""
 
 
 class NetworkError(MrdockError):
@@ -67,7 +93,13 @@ class ConnectError(NetworkError):
 
 
 class RejectedError(NetworkError):
-    """The peer rejected the association."""
+    """The peer rejected the association; it would do so again, unless ``lasting`` is false."""
+
+    lasting = True
+
+
+class UnacceptedError(RejectedError):
+    """The peer takes the association, but no object of that SOP class, or not in that transfer syntax."""
 
 
 class AbortedError(NetworkError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from . import layout
 from .elements import SEQUENCE_END, UNDEFINED, Template, Value, encode, file_start, item, start
@@ -57,13 +57,15 @@ def enhanced_large(
     *,
     identity: StudyIdentity | None = None,
     series_number: int = 401,
+    missing: Set[tuple[int, int]] = frozenset(),
 ) -> int:
     """Write a valid Enhanced MR file of any number of frames and return its length in bytes.
 
-    Memory does not grow with the file. Slices are the largest divisor of `frames` up to 64, the rest are dynamics.
-    The pixels must stay under 4 GiB, the limit of an element's length; 96 x 96 reaches 2 GiB at about 104,000 frames.
+    Memory does not grow with the file. Slices are the largest divisor of `frames` up to 64, the rest are dynamics;
+    `missing` (slice, dynamic) pairs are left out of `frames`, as by a stopped scan. The pixels must stay under 4 GiB,
+    the limit of an element's length; 96 x 96 reaches 2 GiB at about 104,000 frames.
     """
-    length = frames * rows * columns * 2
+    length = (frames - len(missing)) * rows * columns * 2
     if frames < 1 or length >= _FOUR_GIB:
         raise ValueError(f"{frames} frames of {rows} x {columns}: pixels must have 1 byte to 4 GiB")
     slices = max(number for number in range(1, min(64, frames) + 1) if frames % number == 0)
@@ -72,6 +74,7 @@ def enhanced_large(
         series_number,
         slices=slices,
         dynamics=frames // slices,
+        missing=missing,
         rows=rows,
         columns=columns,
         geometry=Geometry(pixel_mm=192 / max(rows, columns), thickness_mm=2.5, gap_mm=0),
@@ -80,7 +83,7 @@ def enhanced_large(
     frame = frame_template(scan)
     with open(path, "wb") as out:
         out.write(file_start(ENHANCED_MR_IMAGE, scan.identity.uid("enhanced", series_number)))
-        out.write(encode(enhanced_header(scan, frames) | dimensions(scan)))
+        out.write(encode(enhanced_header(scan, frames - len(missing)) | dimensions(scan)))
         out.write(start(0x52009230, "SQ", UNDEFINED))
         for number, cell in scan.cells():
             values = scan.image_values(number, cell, scan.stored(cell))

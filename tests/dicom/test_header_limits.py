@@ -7,9 +7,11 @@ import zlib
 
 import pytest
 
-from mrdock.dock.headers import find_path, inflate, read_header
+from mrdock.dicom.deflated import inflate
+from mrdock.dock.headers import read_header
 from mrdock.dock.settings import RouteSettings
 from mrdock.errors import MalformedError
+from mrdock.files.locations import find_path
 
 from .encoding import EXPLICIT, element
 

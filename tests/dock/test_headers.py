@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrdock.dock.headers import ImageHeader, find_path, read_header
+from mrdock.dock.headers import ImageHeader, read_header
 from mrdock.dock.settings import ROUTE_FIELDS, RouteSettings
 from mrdock.dock.store import study_name
 from mrdock.errors import DicomError
+from mrdock.files.locations import find_path
 from tests.builders.elements import Value
 from tests.dock.support import EXPLICIT, MR, STUDY, image
 

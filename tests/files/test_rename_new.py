@@ -183,3 +183,59 @@ def test_a_rename_that_fails_takes_its_placeholder_away(
     with pytest.raises(OSError, match="No space left"):
         rename_new("part", "image", source_dir=folders[0], target_dir=folders[1])
     assert content(tmp_path) == {"from/part": b"image"}
+
+
+def test_a_rename_that_is_interrupted_when_it_is_done_keeps_the_file(
+    tmp_path: Path, folders: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C may be heard just after the call: what stands under the final name is no placeholder any more."""
+    rename = os.rename
+
+    def interrupted(*args: str, **options: int) -> None:
+        rename(*args, **options)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(durable, "_renameat2", None)
+    monkeypatch.setattr(os, "link", failing_link(errno.EPERM))
+    monkeypatch.setattr(os, "rename", interrupted)
+    (tmp_path / "from" / "part").write_bytes(b"image")
+    with pytest.raises(KeyboardInterrupt):
+        rename_new("part", "image", source_dir=folders[0], target_dir=folders[1])
+    assert content(tmp_path) == {"to/image": b"image"}
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EACCES])
+def test_a_file_that_can_be_linked_and_not_removed_has_one_name(
+    tmp_path: Path, folders: tuple[int, int], monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Another owner's file in a sticky directory: the kernel refuses the rename and the unlink, but not the link."""
+    unlink = os.unlink
+
+    def refusing(path: str, *, dir_fd: int) -> None:
+        if path == "part":
+            raise OSError(code, os.strerror(code))
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(durable, "_renameat2", failing_renameat2(errno.EPERM))
+    monkeypatch.setattr(os, "unlink", refusing)
+    (tmp_path / "from" / "part").write_bytes(b"image")
+    with pytest.raises(PermissionError):
+        rename_new("part", "image", source_dir=folders[0], target_dir=folders[1])
+    assert content(tmp_path) == {"from/part": b"image"}
+
+
+def test_a_source_that_a_server_says_is_gone_stays_at_its_new_name(
+    tmp_path: Path, folders: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network file system that repeats an unlink whose answer was lost hears that there is no such file."""
+    unlink = os.unlink
+
+    def twice(path: str, *, dir_fd: int) -> None:
+        unlink(path, dir_fd=dir_fd)
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(durable, "_renameat2", None)
+    monkeypatch.setattr(os, "unlink", twice)
+    (tmp_path / "from" / "part").write_bytes(b"image")
+    rename_new("part", "image", source_dir=folders[0], target_dir=folders[1])
+    assert content(tmp_path) == {"to/image": b"image"}

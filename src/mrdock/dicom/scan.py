@@ -12,11 +12,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from mmap import mmap
 from typing import Final, NamedTuple
 
-from mrdock.errors import MalformedError
+from mrdock.errors import CutShortError, MalformedError
 
 Buffer = bytes | bytearray | memoryview | mmap
 """What can be scanned; positions are bytes from its start."""
@@ -35,12 +34,12 @@ PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
 # PS3.5 table 7.1-1: the first have a 32-bit length, the others of table 6.2-1 have 16 bits. For the rest see
 # `_has_long_length`.
-_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-_SHORT = frozenset(
+LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+SHORT_VRS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS"}
     | {b"ST", b"TM", b"UI", b"UL", b"US"}
 )
-_KNOWN = {vr: vr.decode("ascii") for vr in _LONG | _SHORT if vr != b"UN"}
+KNOWN_VRS = {vr: vr.decode("ascii") for vr in LONG_VRS | SHORT_VRS if vr != b"UN"}
 _FRAGMENTED = frozenset({b"OB", b"OW"})
 
 _LONGEST_CREATOR: Final = 64  # LO, PS3.5 table 6.2-1
@@ -53,8 +52,7 @@ class Value(NamedTuple):
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What one scan found: the wanted elements that are there, and the byte order of their numbers."""
 
     values: Mapping[Key, Value]
@@ -62,7 +60,10 @@ class Found:
 
 
 class Wanted:
-    """The elements a scan is to bring, each with the VR it has where the data set says none (implicit VR, UN, ??)."""
+    """The elements a scan is to bring, each with the VR it has where the data set says none (implicit VR, UN, ??).
+
+    Private creators count in any case.
+    """
 
     __slots__ = ("_active", "creators", "longest", "vrs")
 
@@ -74,7 +75,7 @@ class Wanted:
         for key in self.vrs:
             if isinstance(key, tuple):
                 group, low, creator = key
-                self.creators.setdefault((group, creator.encode()), []).append((low, key))
+                self.creators.setdefault((group, folded_creator(creator.encode())), []).append((low, key))
         self._active: dict[bool, dict[int, Key | None]] = {}
 
     def active(self, big_endian: bool) -> dict[int, Key | None]:
@@ -88,7 +89,12 @@ class Wanted:
         return table.copy()
 
 
-class _Layout(NamedTuple):
+def folded_creator(raw: bytes) -> bytes:
+    """A private creator as it is compared: re-written Philips data spells ``Philips Imaging DD 001`` in capitals."""
+    return raw.rstrip(b" \0").upper()
+
+
+class Layout(NamedTuple):
     """How the elements of one transfer syntax are laid out."""
 
     explicit: bool
@@ -98,9 +104,14 @@ class _Layout(NamedTuple):
     item: struct.Struct  # tag as one word, 32-bit length: items and delimiters have no VR
 
 
-_EXPLICIT_LE = _Layout(True, False, struct.Struct("<I2sH"), struct.Struct("<I"), struct.Struct("<II"))
-_EXPLICIT_BE = _Layout(True, True, struct.Struct(">I2sH"), struct.Struct(">I"), struct.Struct(">II"))
-_IMPLICIT_LE = _Layout(False, False, struct.Struct("<II"), struct.Struct("<I"), struct.Struct("<II"))
+EXPLICIT_LE = Layout(True, False, struct.Struct("<I2sH"), struct.Struct("<I"), struct.Struct("<II"))
+EXPLICIT_BE = Layout(True, True, struct.Struct(">I2sH"), struct.Struct(">I"), struct.Struct(">II"))
+IMPLICIT_LE = Layout(False, False, struct.Struct("<II"), struct.Struct("<I"), struct.Struct("<II"))
+
+
+def layout_of(transfer_syntax: str) -> Layout:
+    """How a data set is laid out once it is inflated: what is not known is explicit VR little endian."""
+    return {IMPLICIT_LITTLE: IMPLICIT_LE, EXPLICIT_BIG: EXPLICIT_BE}.get(transfer_syntax, EXPLICIT_LE)
 
 
 def _word(tag: int, big_endian: bool) -> int:
@@ -122,17 +133,13 @@ def scan(data: Buffer, transfer_syntax: str, wanted: Wanted, *, start: int = 0, 
     Raises `MalformedError` where a length leads out of the data set, a value of undefined length does not end or
     holds what it may not, nesting is deeper than ``depth``, or the data set begins with group 0000, 0002 or FFFE.
     """
-    layout = _EXPLICIT_LE
-    if transfer_syntax == IMPLICIT_LITTLE:
-        layout = _IMPLICIT_LE
-    elif transfer_syntax == EXPLICIT_BIG:
-        layout = _EXPLICIT_BE
+    layout = layout_of(transfer_syntax)
     try:
         return Found(_top_level(data, start, len(data), layout, wanted, depth), layout.big_endian)
     except _TooDeepError:
         raise MalformedError(f"sequences are nested more than {depth} deep") from None
     except struct.error:
-        raise MalformedError("the data set ends in the middle of an element") from None
+        raise CutShortError("the data set ends in the middle of an element") from None
 
 
 def first_values(data: Buffer, transfer_syntax: str, tags: Collection[int], *, start: int = 0) -> dict[int, bytes]:
@@ -141,7 +148,7 @@ def first_values(data: Buffer, transfer_syntax: str, tags: Collection[int], *, s
     For a file's own SOP Class and Instance UID (0008,0016) and (0008,0018), which stand at its very beginning. Stops
     without complaint where it cannot go on: what is missing then is not in the result.
     """
-    layout = {IMPLICIT_LITTLE: _IMPLICIT_LE, EXPLICIT_BIG: _EXPLICIT_BE}.get(transfer_syntax, _EXPLICIT_LE)
+    layout = layout_of(transfer_syntax)
     found: dict[int, bytes] = {}
     pos, last = start, max(tags)
     try:
@@ -149,7 +156,11 @@ def first_values(data: Buffer, transfer_syntax: str, tags: Collection[int], *, s
             word, *_, length = layout.element.unpack_from(data, pos)
             vr = bytes(data[pos + 4 : pos + 6]) if layout.explicit else b""
             pos += 8
-            if layout.explicit and vr not in _SHORT and (vr in _LONG or _has_long_length(vr, length, word, layout)):
+            if (
+                layout.explicit
+                and vr not in SHORT_VRS
+                and (vr in LONG_VRS or _has_long_length(vr, length, word, layout))
+            ):
                 (length,) = layout.length.unpack_from(data, pos)
                 pos += 4
             tag = _tag(word, layout)
@@ -163,11 +174,26 @@ def first_values(data: Buffer, transfer_syntax: str, tags: Collection[int], *, s
     return found
 
 
-def _top_level(data: Buffer, pos: int, end: int, layout: _Layout, wanted: Wanted, depth: int) -> dict[Key, Value]:
+def skip_nested(
+    data: Buffer, pos: int, length: int, limit: int, layout: Layout, vr: bytes, tag: int, *, depth: int = 64
+) -> int:
+    """Where the value at ``pos`` ends that is a sequence or has an undefined length, before ``limit``.
+
+    ``vr`` is empty in implicit VR. Raises `MalformedError` as `scan` does.
+    """
+    try:
+        return _nested(data, pos, length, limit, layout, vr, _word(tag, layout.big_endian), depth)
+    except _TooDeepError:
+        raise MalformedError(f"sequences are nested more than {depth} deep") from None
+    except struct.error:
+        raise MalformedError("a sequence ends in the middle of an element") from None
+
+
+def _top_level(data: Buffer, pos: int, end: int, layout: Layout, wanted: Wanted, depth: int) -> dict[Key, Value]:
     values: dict[Key, Value] = {}
     explicit, big_endian, element, length_of, _ = layout
     active, vrs, longest = wanted.active(big_endian), wanted.vrs, wanted.longest
-    element_at, length_at, short, long_ = element.unpack_from, length_of.unpack_from, _SHORT, _LONG
+    element_at, length_at, short, long_ = element.unpack_from, length_of.unpack_from, SHORT_VRS, LONG_VRS
     vr = b""
     last = end - 8  # where an element can begin at the latest
     if pos <= last:
@@ -193,15 +219,15 @@ def _top_level(data: Buffer, pos: int, end: int, layout: _Layout, wanted: Wanted
             if key is None:
                 key = _learn(data, pos, length, word, layout, wanted, active)
             if key is not None and key not in values:
-                said = _KNOWN.get(vr) or vrs[key]
+                said = KNOWN_VRS.get(vr) or vrs[key]
                 values[key] = Value(said, bytes(data[pos : pos + min(length, longest)]))
         pos += length
     if pos > end:
-        raise MalformedError(
+        raise CutShortError(
             f"{_name(word, layout)} is cut short: {length} bytes announced, {length - (pos - end)} there"
         )
     if any(data[pos:end]):  # zeros may follow; eight of them have been read as an element without a value
-        raise MalformedError("the data set ends in the middle of an element")
+        raise CutShortError("the data set ends in the middle of an element")
     return values
 
 
@@ -213,18 +239,18 @@ def _check_beginning(group: int) -> None:
 
 
 def _learn(
-    data: Buffer, pos: int, length: int, word: int, layout: _Layout, wanted: Wanted, active: dict[int, Key | None]
+    data: Buffer, pos: int, length: int, word: int, layout: Layout, wanted: Wanted, active: dict[int, Key | None]
 ) -> Key | None:
     """Learn from a private creator where its wanted elements will stand; return its own key where it is wanted, too."""
     tag = _tag(word, layout)
     if length <= _LONGEST_CREATOR:
-        creator = bytes(data[pos : pos + length]).rstrip(b" \0")
+        creator = folded_creator(bytes(data[pos : pos + length]))
         for low, private in wanted.creators.get((tag >> 16, creator), ()):
             active.setdefault(_word(tag & 0xFFFF0000 | (tag & 0xFF) << 8 | low, layout.big_endian), private)
     return tag if tag in wanted.vrs else None
 
 
-def _nested(data: Buffer, pos: int, length: int, limit: int, layout: _Layout, vr: bytes, word: int, depth: int) -> int:
+def _nested(data: Buffer, pos: int, length: int, limit: int, layout: Layout, vr: bytes, word: int, depth: int) -> int:
     """Walk the value at ``pos`` that is a sequence or has an undefined length; return where it ends.
 
     An empty delimiter that stands where an element should is passed over.
@@ -235,20 +261,20 @@ def _nested(data: Buffer, pos: int, length: int, limit: int, layout: _Layout, vr
         return pos
     if length != UNDEFINED:
         if length > limit - pos:
-            raise MalformedError(f"{_name(word, layout)} is cut short: {length} bytes announced, {limit - pos} there")
+            raise CutShortError(f"{_name(word, layout)} is cut short: {length} bytes announced, {limit - pos} there")
         with suppress(MalformedError, struct.error):  # its length says where it ends, whatever it holds
             _sequence(data, pos, pos + length, pos + length, layout, depth)
         return pos + length
     if vr in _FRAGMENTED or tag in PIXEL_DATA:
         return _fragments(data, pos, limit, layout)
     if vr == b"UN":  # PS3.5 section 6.2.2, note 4: a sequence in implicit VR
-        return _sequence(data, pos, None, limit, _IMPLICIT_LE, depth)
+        return _sequence(data, pos, None, limit, IMPLICIT_LE, depth)
     if vr in (b"SQ", b""):
         return _sequence(data, pos, None, limit, layout, depth)
     raise MalformedError(f"{_name(word, layout)} cannot have an undefined length")
 
 
-def _fragments(data: Buffer, pos: int, limit: int, layout: _Layout) -> int:
+def _fragments(data: Buffer, pos: int, limit: int, layout: Layout) -> int:
     """Skip encapsulated pixel data (PS3.5 section A.4) from its first item; return where it ends."""
     item, _, sequence_end = _ITEMS[layout.big_endian]
     while pos < limit:
@@ -257,12 +283,13 @@ def _fragments(data: Buffer, pos: int, limit: int, layout: _Layout) -> int:
         if word == sequence_end:
             return pos
         if word != item or length > limit - pos:
-            raise MalformedError("encapsulated pixel data is cut short or holds something else than fragments")
+            kind = MalformedError if word != item else CutShortError
+            raise kind("encapsulated pixel data is cut short or holds something else than fragments")
         pos += length
-    raise MalformedError("encapsulated pixel data never ends")
+    raise CutShortError("encapsulated pixel data never ends")
 
 
-def _sequence(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layout, depth: int) -> int:
+def _sequence(data: Buffer, pos: int, end: int | None, limit: int, layout: Layout, depth: int) -> int:
     """Walk a sequence from its first item; return where it ends.
 
     ``end`` is where it says it ends (None: at its delimiter), ``limit`` where the bytes around it end.
@@ -283,19 +310,19 @@ def _sequence(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layo
         if length == UNDEFINED:
             pos = _item(data, pos, None, limit, layout, depth)
         elif length > limit - pos:
-            raise MalformedError("an item is cut short")
+            raise CutShortError("an item is cut short")
         else:
             pos = _item(data, pos, pos + length, pos + length, layout, depth)
     if end is None:
-        raise MalformedError("a sequence never ends")
+        raise CutShortError("a sequence never ends")
     return pos
 
 
-def _item(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layout, depth: int) -> int:
+def _item(data: Buffer, pos: int, end: int | None, limit: int, layout: Layout, depth: int) -> int:
     """Walk the elements of one item; ``end`` and ``limit`` as in `_sequence`."""
     explicit, big_endian, element, length_of, _ = layout
     item_end = _ITEMS[big_endian][1]
-    element_at, length_at, short, long_ = element.unpack_from, length_of.unpack_from, _SHORT, _LONG
+    element_at, length_at, short, long_ = element.unpack_from, length_of.unpack_from, SHORT_VRS, LONG_VRS
     vr = b""
     while pos < limit:
         if explicit:
@@ -320,22 +347,22 @@ def _item(data: Buffer, pos: int, end: int | None, limit: int, layout: _Layout, 
                 continue
         pos += length
     if end is None:
-        raise MalformedError("an item never ends")
+        raise CutShortError("an item never ends")
     if pos > limit:
         raise MalformedError(f"{_name(word, layout)} is longer than the item that holds it")
     return pos
 
 
-def _tag(word: int, layout: _Layout) -> int:
+def _tag(word: int, layout: Layout) -> int:
     return _word(word, layout.big_endian)  # swapping the halves is its own inverse
 
 
-def _name(word: int, layout: _Layout) -> str:
+def _name(word: int, layout: Layout) -> str:
     tag = _tag(word, layout)
     return f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
 
 
-def _has_long_length(vr: bytes, length: int, word: int, layout: _Layout) -> bool:
+def _has_long_length(vr: bytes, length: int, word: int, layout: Layout) -> bool:
     """Whether an element with a VR that this standard does not know has a 32-bit length.
 
     Two capitals are a VR of the future, which has (PS3.5 section 7.1.2). Anything else ('??', blanks, zeros) comes from
@@ -344,10 +371,15 @@ def _has_long_length(vr: bytes, length: int, word: int, layout: _Layout) -> bool
     if _tag(word, layout) >> 16 == 0xFFFE:
         _check_stray(word, length if vr == b"\0\0" else UNDEFINED, layout)
         return False
+    return is_future_vr(vr)
+
+
+def is_future_vr(vr: bytes) -> bool:
+    """Whether these two bytes can be a VR of a later edition of the standard."""
     return vr.isalpha() and vr.isupper()
 
 
-def _check_stray(word: int, length: int, layout: _Layout) -> None:
+def _check_stray(word: int, length: int, layout: Layout) -> None:
     """Refuse an item, or what else of group FFFE is no empty delimiter, among elements."""
     if length or word not in _ITEMS[layout.big_endian][1:]:
         raise MalformedError(f"{_name(word, layout)} stands where an element should")

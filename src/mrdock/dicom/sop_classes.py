@@ -401,10 +401,15 @@ DEFLATED_IMAGE_FRAME: Final = "1.2.840.10008.1.2.8.1"
 #
 # Left out are JPIP (the pixels stay with the sender), SMPTE ST 2110 (streams), RFC 2557 MIME and XML encoding (no
 # data sets), the retired JPEG processes, and Papyrus 3.
-TRANSFER_SYNTAXES: Final[tuple[str, ...]] = (
+UNCOMPRESSED: Final = (
     "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
     "1.2.840.10008.1.2",  # Implicit VR Little Endian
     "1.2.840.10008.1.2.2",  # Explicit VR Big Endian (retired)
+)
+"""What one of these says, the others can say: they differ in how elements are written, not in their values."""
+
+TRANSFER_SYNTAXES: Final[tuple[str, ...]] = (
+    *UNCOMPRESSED,
     # lossless
     "1.2.840.10008.1.2.4.70",  # JPEG Lossless, Selection Value 1
     "1.2.840.10008.1.2.4.57",  # JPEG Lossless

@@ -55,10 +55,11 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 class Header:
     """The wanted elements of one data set, decoded on demand."""
 
-    __slots__ = ("_big_endian", "_values")
+    __slots__ = ("_big_endian", "_values", "found")
 
     def __init__(self, found: Found) -> None:
         """Wrap what a scan found."""
+        self.found = found
         self._values: Mapping[Key, Value] = found.values
         self._big_endian = found.big_endian
 

@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import stat
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mrdock.dock.settings import RouteSettings
+from mrdock.files import locations
 from mrdock.files.durable import open_directory, opened, rename_new, sync_names
 
 PASSING: Final = frozenset(
@@ -50,9 +50,6 @@ PASSING: Final = frozenset(
 _MISLED: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """Errors of a path that leads to no directory: another one was perhaps meant."""
 
-_NO_TEXT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode categories that no path should hold: controls, surrogates (bytes that are no text), ends of lines."""
-
 _SIMILAR: Final = 0.75
 _ESCAPED: Final = re.compile(rb"\\([0-3][0-7]{2})")  # blanks and the like in the kernel's list
 _ON_THE_WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -78,24 +75,12 @@ class Destination:
     make: bool
 
 
-def canonical(path: str) -> str:
-    """A path without empty parts and a slash at its end, so that two ways to write one path are one."""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    return "/" + "/".join(parts) if path.startswith("/") and parts else path
-
-
 def check_text(path: str) -> str:
     """A path as the header wrote it, made canonical without looking at the disk. Raises `RouteTrouble`."""
-    if not path.startswith("/"):
-        raise RouteTrouble("the path is not absolute" if path else "no path follows the route tag")
-    if any(char == "\ufffd" or unicodedata.category(char) in _NO_TEXT for char in path):
-        raise RouteTrouble("the path holds characters that no path should")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise RouteTrouble("the path leads upwards (..)")
-    if not parts or len(os.fsencode(path)) > 4095 or any(len(os.fsencode(part)) > 255 for part in parts):
-        raise RouteTrouble("the path is too long" if parts else "the path names no directory")
-    return canonical(path)
+    try:
+        return locations.check_text(path)
+    except ValueError as error:
+        raise RouteTrouble(str(error)) from None
 
 
 def resolve(path: str, settings: RouteSettings, store: Path) -> Destination:

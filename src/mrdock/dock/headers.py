@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import zlib
-from collections.abc import Iterator, Sequence
 from typing import Final
 
+from mrdock.dicom.deflated import DEFLATED, inflate
 from mrdock.dicom.scan import Buffer, Found, Wanted, scan
-from mrdock.dicom.sop_classes import DEFLATED, WITHOUT_STUDY
+from mrdock.dicom.sop_classes import WITHOUT_STUDY
 from mrdock.dicom.values import SPECIFIC_CHARACTER_SET, Header, is_uid
 from mrdock.dock import wholeness
 from mrdock.dock.settings import ROUTE_FIELDS, RouteSettings
 from mrdock.errors import MalformedError
+from mrdock.files.locations import find_path
 
 SOP_CLASS: Final = 0x00080016
 SOP_INSTANCE: Final = 0x00080018
@@ -23,10 +22,6 @@ STUDY: Final = 0x0020000D
 SERIES: Final = 0x0020000E
 SERIES_NUMBER: Final = 0x00200011
 
-_LONGEST_INFLATED: Final = 64 << 20
-_DEFLATED_STEP: Final = 1 << 16
-_INFLATED_STEP: Final = 1 << 20
-_LONGEST_PATH: Final = 4096  # PATH_MAX of Linux
 _LONGEST_TIME: Final = 16
 _IDENTITY: Final = (
     (SPECIFIC_CHARACTER_SET, "CS"),
@@ -112,50 +107,3 @@ def read_header(
     if transfer_syntax == DEFLATED:
         data, start = inflate(data, start), 0
     return ImageHeader(scan(data, transfer_syntax, WANTED, start=start, depth=depth), route)
-
-
-def find_path(texts: Sequence[str | None], tag: str) -> str | None:
-    """What follows the route tag in the first text that holds it, to the end of that line, blanks stripped.
-
-    No path has more than 4096 characters: what is longer is cut there.
-    """
-    for text in texts:
-        if text and tag in text:
-            return re.split(r"[\r\n\f]", text.split(tag, 1)[1], maxsplit=1)[0].strip()[:_LONGEST_PATH]
-    return None
-
-
-def inflate(data: Buffer, start: int) -> bytearray:
-    """A deflated data set (PS3.5 section A.5), inflated; raises `MalformedError` where it is broken or too large.
-
-    It is inflated twice, the first time only to see how large it is: a bomb takes no memory.
-    """
-    inflated = bytearray(sum(map(len, _inflated(data, start))))
-    at = 0
-    for step in _inflated(data, start):
-        inflated[at : at + len(step)] = step
-        at += len(step)
-    return inflated
-
-
-def _inflated(data: Buffer, start: int) -> Iterator[bytes]:
-    """The same in small steps."""
-    engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    size = 0
-    with memoryview(data)[start:] as deflated:
-        for at in range(0, len(deflated), _DEFLATED_STEP):
-            rest = bytes(deflated[at : at + _DEFLATED_STEP])  # no view: an error would keep it, and the file mapped
-            full = True
-            while rest or full:  # with a full step there may be more, although nothing is left to read
-                try:
-                    step = engine.decompress(rest, _INFLATED_STEP)
-                except zlib.error as error:
-                    raise MalformedError(f"the deflated data set is broken: {error}") from None
-                rest, full = engine.unconsumed_tail, len(step) == _INFLATED_STEP
-                size += len(step)
-                if size > _LONGEST_INFLATED:
-                    raise MalformedError(f"the deflated data set inflates to more than {_LONGEST_INFLATED >> 20} MiB")
-                yield step
-                if engine.eof:
-                    return
-    raise MalformedError("the deflated data set is cut short")

@@ -21,7 +21,7 @@ from typing import Final
 from mrdock.dock import queries, record
 from mrdock.dock.clock import Now
 from mrdock.dock.copying import SourceGoneError, copy_image
-from mrdock.dock.destination import RouteTrouble, canonical, open_destination, resolve, trouble_of
+from mrdock.dock.destination import RouteTrouble, open_destination, resolve, trouble_of
 from mrdock.dock.entries import Noted, RouteRow
 from mrdock.dock.index import Index
 from mrdock.dock.queries import InstanceRow, StudyRow
@@ -30,6 +30,7 @@ from mrdock.dock.states import Event, State, worst
 from mrdock.dock.store import Store, StudyDirectory, lock_study
 from mrdock.dock.taken import mark_all_taken, mark_taken
 from mrdock.files.durable import opened
+from mrdock.files.locations import canonical
 
 log = logging.getLogger("mrdock.route")
 

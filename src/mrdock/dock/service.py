@@ -36,7 +36,7 @@ from mrdock.dock.settings import ListenerSettings, Settings
 from mrdock.dock.startup import bring_up, catch_up
 from mrdock.dock.store import Store, open_store
 from mrdock.errors import DockError, SettingsError, StaleIndexError, StoreError
-from mrdock.network.negotiation import Acceptable
+from mrdock.network.accepting import Acceptable
 from mrdock.network.server import StorageServer
 
 log = logging.getLogger("mrdock.dock")

@@ -10,12 +10,14 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
 _RENAME_NOREPLACE: Final = 1
+_HERE: Final = -2 if sys.platform == "darwin" else -100  # AT_FDCWD
 _NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
 _NO_SYNC: Final = _NOT_SUPPORTED | {errno.EACCES, errno.EROFS}
 _BLOCK: Final = 1 << 20
@@ -56,14 +58,31 @@ def rename_new(source: str, target: str, *, source_dir: int, target_dir: int) ->
     except OSError as error:
         if error.errno not in _NOT_SUPPORTED:
             raise
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=target_dir))
+        with opened(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, directory=target_dir) as descriptor:
+            placeholder = os.fstat(descriptor)
         try:
             os.rename(source, target, src_dir_fd=source_dir, dst_dir_fd=target_dir)
-        except BaseException:
-            os.unlink(target, dir_fd=target_dir)
+        except BaseException:  # an interrupt may come when it is done already
+            if os.path.samestat(os.lstat(target, dir_fd=target_dir), placeholder):
+                os.unlink(target, dir_fd=target_dir)
             raise
     else:
-        os.unlink(source, dir_fd=source_dir)
+        try:
+            os.unlink(source, dir_fd=source_dir)
+        except FileNotFoundError:
+            return  # it is gone: a server that was asked twice says so
+        except OSError:  # it could be linked, but not removed: another owner's in a sticky directory
+            with suppress(OSError):
+                os.unlink(target, dir_fd=target_dir)
+            raise
+
+
+def move_new(source: str, target: str) -> None:
+    """`rename_new` of paths; Windows' own rename never replaces."""
+    if os.name == "nt":
+        os.rename(source, target)
+    else:
+        rename_new(source, target, source_dir=_HERE, target_dir=_HERE)
 
 
 def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
