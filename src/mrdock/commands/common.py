@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn, TextIO, TypeVar, cast
 
 import click
 
-import mrdock
-from mrdock.errors import MrdockError, SettingsError, TagError
+from mrdock.errors import ChoiceError, MrdockError, SettingsError, TagError
 from mrdock.files.names import printable
+from mrdock.version import __version__
 
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 FOUND: Final = 3
 
+_EXTRAS: Final = {"sqlalchemy": "dock", "psycopg": "postgres", "PySide6": "gui"}
+"""Which extra brings a package that may be missing."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def fail(name: str, text: str, code: int = FAILED) -> None:
+def fail(name: str, text: str, code: int = FAILED) -> NoReturn:
     """End the command with one sentence on standard error."""
-    click.echo(f"{name}: {text}", err=True)
+    click.echo(f"{name}: {printable(text)}", err=True)
     sys.exit(code)
 
 
@@ -35,14 +40,15 @@ def errors_as_sentences(function: F) -> F:
         name = click.get_current_context().command_path
         try:
             return function(*args, **kwargs)
-        except (SettingsError, TagError) as error:
+        except (SettingsError, TagError, ChoiceError) as error:
             fail(name, str(error), USAGE)
         except MrdockError as error:
             fail(name, str(error))
         except ModuleNotFoundError as error:
-            if error.name is None or error.name.split(".")[0] not in ("sqlalchemy", "psycopg"):
+            missing = (error.name or "").split(".")[0]
+            if missing not in _EXTRAS:
                 raise
-            fail(name, f"needs {error.name.split('.')[0]}, which is not installed: pip install 'mrdock[dock]'")
+            fail(name, f"needs {missing}, which is not installed: pip install 'mrdock[{_EXTRAS[missing]}]'")
         except BrokenPipeError:
             raise  # whoever read our output has had enough; click ends the command quietly
         except OSError as error:
@@ -51,19 +57,61 @@ def errors_as_sentences(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+class Command(click.Command):
+    """A program of its own: what is wrong with its switches, too, is one sentence."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the switches; print help or version where they ask for it."""
+        with _usage_as_a_sentence(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _usage_as_a_sentence(ctx):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _usage_as_a_sentence(context: click.Context) -> Iterator[None]:
+    name = context.command_path
+    try:
+        yield
+    except click.UsageError as error:
+        text = error.format_message().removesuffix(".")
+        fail(name, f"{text[:1].lower()}{text[1:]}; see {name} --help", USAGE)
+    except BrokenPipeError:
+        raise  # click ends the command quietly
+    except OSError as error:  # the command's own errors are sentences already: this was its help
+        fail(name, f"standard output: {error.strerror or error}")
+
+
+def output(encoding: str | None = None) -> TextIO | None:
+    """Standard output, made so that no character of a name or a header stops a command; None where it is closed."""
+    out = cast("TextIO | None", sys.stdout)
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding=encoding, errors="backslashreplace")
+    return out
+
+
 class Failures:
     """Inputs that failed while the others are done: each is named once, on standard error, with its reason."""
 
-    def __init__(self) -> None:
-        """Nothing has failed yet."""
+    def __init__(self, *, quiet: bool = False) -> None:
+        """Nothing has failed yet; ``quiet`` only counts."""
         self.count = 0
+        self.quiet = quiet
 
     def add(self, path: str, error: Exception | str) -> None:
         """Say that ``path`` failed, and why."""
         self.count += 1
+        if not self.quiet:
+            self.remark(path, error)
+
+    def remark(self, path: str, error: Exception | str) -> None:
+        """Say something of ``path`` that is no failure."""
         reason = (error.strerror or error) if isinstance(error, OSError) else error
         name = click.get_current_context().command_path
-        click.echo(f"{name}: {printable(path)}: {reason}", err=True)
+        click.echo(f"{name}: {printable(f'{path}: {reason}')}", err=True)
 
     @property
     def code(self) -> int:
@@ -86,7 +134,7 @@ def settings_options(function: F) -> F:
 
 def version_option() -> Callable[[F], F]:
     """``--version``."""
-    return click.version_option(mrdock.__version__, "--version", prog_name="mrdock")
+    return click.version_option(__version__, "--version", prog_name="mrdock")
 
 
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}

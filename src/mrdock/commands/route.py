@@ -87,7 +87,6 @@ def _tell(dock: Opened, study: str) -> int:
     row = queries.study(dock.index, study)
     if row is None:
         fail("mrdock route", "the study has been deleted meanwhile")
-        return FAILED
     count = queries.counts(dock.index, study).get(study, NO_COUNT)
     text = in_words(row, queries.routes_of(dock.index, study), count, clock.now())
     click.echo(printable(f"{row.directory}: {text}"))
