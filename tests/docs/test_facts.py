@@ -23,6 +23,7 @@ from mrdock.dock.settings import LISTS, ROUTE_FIELDS, TABLES, from_mapping
 from mrdock.dock.states import State
 from mrdock.dock.status import ListenerStatus, Status, StudyStatus
 from mrdock.dock.template import toml
+from mrdock.network import destinations
 from mrdock.network.dimse import Status as DimseStatus
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -78,9 +79,20 @@ def test_the_settings_page_has_every_setting_with_its_default_and_no_others() ->
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if "```toml" in path.read_text(encoding="utf-8")], ids=str)
-def test_examples_of_settings_are_settings(path: Path) -> None:
+def test_examples_of_settings_are_settings(path: Path, tmp_path: Path) -> None:
     for example in TOML.findall(path.read_text(encoding="utf-8")):
-        from_mapping(tomllib.loads(example))
+        if path.name == "send_dicom.md":  # it has settings of its own
+            (tmp_path / "destinations.toml").write_text(example, encoding="utf-8")
+            assert destinations.read(str(tmp_path / "destinations.toml")).named
+        else:
+            from_mapping(tomllib.loads(example))
+
+
+def test_the_keys_of_destinations_are_listed() -> None:
+    table = page("tools/send_dicom.md").partition("```toml")[2].partition("## Links")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", table, re.M)
+    listed = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    assert listed == {field.name for field in dataclasses.fields(destinations.Destination)}
 
 
 def test_the_fields_that_may_hold_the_tag_are_listed_in_their_order() -> None:

@@ -92,26 +92,33 @@ class Line:
 
 
 @contextmanager
-def scp(script: Callable[[Line], None]) -> Iterator[int]:
-    """The port of an SCP that follows the script; what goes wrong in the script fails the test."""
+def scp(*scripts: Callable[[Line], None]) -> Iterator[int]:
+    """The port of an SCP that follows a script on each connection; what goes wrong in a script fails the test.
+
+    After the last one it closes its port.
+    """
     wrong: list[BaseException] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             with suppress(OSError):
-                connection, _ = server.accept()
-                line = Line(connection)
-                try:
-                    script(line)
-                except BaseException as error:  # noqa: BLE001  # handed to the test's own thread
-                    wrong.append(error)
-                finally:
-                    line.close()
+                for number, script in enumerate(scripts, 1):
+                    connection, _ = server.accept()
+                    if number == len(scripts):
+                        server.close()
+                    line = Line(connection)
+                    try:
+                        script(line)
+                    except BaseException as error:  # noqa: BLE001  # handed to the test's own thread
+                        wrong.append(error)
+                    finally:
+                        line.close()
 
         server.settimeout(PATIENCE)
+        port = int(server.getsockname()[1])
         thread = threading.Thread(target=serve)
         thread.start()
-        yield int(server.getsockname()[1])
+        yield port
         thread.join(PATIENCE)
         assert not thread.is_alive()
     if wrong:

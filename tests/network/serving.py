@@ -12,11 +12,12 @@ from ipaddress import ip_network
 from typing import Self, TypeVar
 
 from mrdock.dicom.sop_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from mrdock.network.accepting import Acceptable
 from mrdock.network.access import Access, Peer
 from mrdock.network.association import Context
 from mrdock.network.dimse import Command, decode_command
 from mrdock.network.handler import Caller, Limits, Outcome
-from mrdock.network.negotiation import Acceptable, parse_accept
+from mrdock.network.negotiation import parse_accept
 from mrdock.network.server import StorageServer
 
 from . import messages

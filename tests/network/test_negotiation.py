@@ -14,14 +14,13 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from mrdock.dicom.sop_classes import TRANSFER_SYNTAXES
 from mrdock.dicom.values import is_uid
+from mrdock.network.accepting import Acceptable, encode_accept
 from mrdock.network.association import Context
 from mrdock.network.negotiation import (
     APPLICATION_CONTEXT,
     DEFAULT_LONGEST,
-    Acceptable,
     Proposal,
     Request,
-    encode_accept,
     parse_accept,
     parse_request,
 )

@@ -94,15 +94,15 @@ def test_a_port_where_nobody_listens() -> None:
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        ((1, 1, 3), r"it does not know our AE title \(this will not pass by itself\)"),
-        ((1, 1, 7), r"it does not answer to the AE title that was called \(this"),
+        ((1, 1, 3), r"it does not know our AE title 'MRDOCK'; have that title entered there"),
+        ((1, 1, 7), r"it does not answer to the AE title 'ARCHIVE'; check the remote AE title"),
         ((1, 1, 2), "application context"),
         ((1, 2, 2), "protocol version"),
-        ((2, 3, 1), "too busy at the moment$"),
-        ((2, 3, 2), "too many associations at the moment$"),
-        ((1, 1, 1), "gave no reason"),
-        ((0, 0, 0), "gave no reason"),
-        ((9, 200, 255), "gave no reason"),
+        ((2, 3, 1), "too busy at the moment; try again later$"),
+        ((2, 3, 2), "too many associations at the moment; try again later$"),
+        ((1, 1, 1), "gives no reason"),
+        ((0, 0, 0), "gives no reason"),
+        ((9, 200, 255), "gives no reason"),
     ],
 )
 def test_rejections(answer: tuple[int, int, int], sentence: str) -> None:
@@ -113,6 +113,7 @@ def test_rejections(answer: tuple[int, int, int], sentence: str) -> None:
 
     with scp(script) as port, pytest.raises(RejectedError, match=sentence) as caught:
         requester(port)
+    assert caught.value.lasting is (answer[0] != 2)
     assert f"ARCHIVE at 127.0.0.1 port {port}" in str(caught.value)
 
 

@@ -218,7 +218,7 @@ def test_pynetdicom_rejects_another_title(files: list[ImageFile], free_port: Fre
     port = free_port()
     with (
         pynetdicom_scp(port, Keeper()),
-        pytest.raises(RejectedError, match="does not answer to the AE title that was called"),
+        pytest.raises(RejectedError, match="does not answer to the AE title 'WRONG'"),
     ):
         Requester("127.0.0.1", port, propose(files), called="WRONG", timeout=PATIENCE)
 

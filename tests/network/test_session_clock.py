@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from mrdock.network import pdu, session
+from mrdock.network.accepting import Acceptable
 from mrdock.network.handler import Caller, Limits
-from mrdock.network.negotiation import Acceptable, parse_request
+from mrdock.network.negotiation import parse_request
 from mrdock.network.session import TURNS, Session, Slot
 
 from . import messages

@@ -15,17 +15,10 @@ from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, AsynchronousOperationsWindowNegotiation, MaximumLengthNotification
 
 from mrdock.network import pdu
+from mrdock.network.accepting import Acceptable, encode_accept
 from mrdock.network.dimse import decode_command
 from mrdock.network.handler import Outcome
-from mrdock.network.negotiation import (
-    WINDOW,
-    Acceptable,
-    Proposal,
-    encode_accept,
-    encode_request,
-    parse_accept,
-    parse_request,
-)
+from mrdock.network.negotiation import WINDOW, Proposal, encode_request, parse_accept, parse_request
 from mrdock.network.session import TURNS
 
 from . import messages

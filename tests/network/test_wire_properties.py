@@ -17,16 +17,10 @@ from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 
 from mrdock.dicom.sop_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mrdock.network import dimse, pdu
+from mrdock.network.accepting import Acceptable, encode_accept
 from mrdock.network.association import StoreBegins
 from mrdock.network.dimse import decode_command, encode_store_request
-from mrdock.network.negotiation import (
-    Acceptable,
-    Proposal,
-    encode_accept,
-    encode_request,
-    parse_accept,
-    parse_request,
-)
+from mrdock.network.negotiation import Proposal, encode_request, parse_accept, parse_request
 from mrdock.network.pdu import ProtocolFault
 
 from . import messages

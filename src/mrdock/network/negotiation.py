@@ -1,33 +1,20 @@
-"""Association negotiation (PS3.8 sections 7.1 and 9.3): pynetdicom decides and encodes, what comes in is checked here.
+"""Association negotiation (PS3.8 sections 7.1 and 9.3): requests written, requests and acceptances taken apart.
 
-A request is taken apart by `parse_request`, which believes no length and no count; only what it found goes on to
-pynetdicom. Unknown items are passed over, as PS3.8 section 9.3.1 asks.
+`parse_request` believes no length and no count; what it found goes on to `accepting`. Unknown items are passed over, as
+PS3.8 section 9.3.1 asks. Whoever only requests does not need pynetdicom, whose import takes a quarter of a second.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-from pydicom.uid import UID
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    AsynchronousOperationsWindowNegotiation,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-)
-from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_acceptor
+from typing import Final
 
 from mrdock.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from mrdock.dicom.sop_classes import VERIFICATION
 from mrdock.errors import NetworkError
-from mrdock.network.association import Context
-from mrdock.network.pdu import ProtocolFault
+from mrdock.network.pdu import ASSOCIATE_RQ, ProtocolFault
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 DEFAULT_LONGEST: Final = 16384
@@ -37,8 +24,6 @@ WINDOW: Final = 8
 section D.3.3.3): their images are then written and synced together."""
 
 _MOST_CONTEXTS: Final = 128
-_NO_SYNTAX: Final = "1.2.3"
-_NO_CLASS: Final = "1.2.840.10008.0"  # never accepted, under whatever rule for unknown classes
 _STRICT_UID: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 _APPLICATION_ITEM = 0x10
@@ -48,7 +33,9 @@ _ABSTRACT_ITEM = 0x30
 _TRANSFER_ITEM = 0x40
 _USER_ITEM = 0x50
 _LENGTH_ITEM = 0x51
+_CLASS_ITEM = 0x52
 _WINDOW_ITEM = 0x53
+_VERSION_ITEM = 0x55
 _FIXED = 68  # protocol version, two AE titles and reserved bytes before the variable items
 
 
@@ -185,111 +172,47 @@ def _proposal(value: memoryview) -> Proposal:
     return Proposal(value[0], abstract[0], tuple(transfer))
 
 
-def _is_strict(uid: str) -> bool:
+def is_strict(uid: str) -> bool:
     """Whether a UID follows the standard to the letter (PS3.5 section 9.1); pydicom warns of all others."""
     return len(uid) <= 64 and _STRICT_UID.fullmatch(uid) is not None
 
 
-class Acceptable:
-    """The abstract and transfer syntaxes of one listener."""
-
-    def __init__(
-        self,
-        abstract_syntaxes: Iterable[str],
-        transfer_syntaxes: Sequence[str],
-        unknown: Callable[[str], bool] | None = None,
-    ) -> None:
-        """``transfer_syntaxes`` in order of preference; ``unknown`` judges abstract syntaxes that are not listed."""
-        self._transfer = list(transfer_syntaxes)
-        self._contexts = {uid: build_context(uid, self._transfer) for uid in abstract_syntaxes}
-        self._contexts[VERIFICATION] = build_context(VERIFICATION, self._transfer[:2])
-        self._unknown = unknown
-
-    def negotiate(self, request: Request) -> tuple[dict[int, Context], list[PresentationContext]]:
-        """The accepted contexts by id, and pynetdicom's results for `encode_accept`."""
-        proposed = []
-        supported = {}
-        for proposal in request.proposals:
-            context = PresentationContext()
-            context.context_id = proposal.context_id
-            # pynetdicom warns of what is no UID; such a name is none of ours, so one that is never accepted will do
-            name = proposal.abstract_syntax if _is_strict(proposal.abstract_syntax) else _NO_CLASS
-            context.abstract_syntax = UID(name)
-            context.transfer_syntax = [uid for uid in proposal.transfer_syntaxes if uid in self._transfer] or [
-                _NO_SYNTAX
-            ]
-            proposed.append(context)
-            known = self._contexts.get(name)
-            if known is None and name != _NO_CLASS and self._unknown is not None and self._unknown(name):
-                known = build_context(name, self._transfer)
-            if known is not None:
-                supported[name] = known
-        results, _ = negotiate_as_acceptor(proposed, list(supported.values()))
-        accepted = {
-            number: Context(number, str(result.abstract_syntax), str(result.transfer_syntax[0]))
-            for result in results
-            if result.result == 0 and (number := result.context_id) is not None
-        }
-        return accepted, results
-
-
-def _user_information(longest: int, window: int) -> list[Any]:
-    length = MaximumLengthNotification()
-    length.maximum_length_received = longest
-    implementation = ImplementationClassUIDNotification()
-    implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
-    version = ImplementationVersionNameNotification()
-    version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    if window == 1:
-        return [length, implementation, version]
-    operations = AsynchronousOperationsWindowNegotiation()
-    operations.maximum_number_operations_invoked = window
-    operations.maximum_number_operations_performed = 1
-    return [length, implementation, operations, version]
-
-
-def _primitive(calling: str, called: str, longest: int, window: int) -> A_ASSOCIATE:
-    primitive = A_ASSOCIATE()
-    primitive.application_context_name = UID(APPLICATION_CONTEXT)
-    primitive.calling_ae_title = calling
-    primitive.called_ae_title = called
-    primitive.user_information = _user_information(longest, window)
-    return primitive
-
-
-def encode_accept(request: Request, results: Sequence[PresentationContext], longest: int) -> bytes:
-    """The A-ASSOCIATE-AC PDU; ``longest`` is the longest PDU body we take."""
-    primitive = _primitive(request.calling or "?", request.called or "?", longest, request.granted)
-    primitive.result = 0
-    primitive.result_source = 1
-    primitive.presentation_context_definition_results_list = list(results)
-    pdu = A_ASSOCIATE_AC()
-    pdu.from_primitive(primitive)
-    encoded = bytes(pdu.encode())
-    return encoded[:10] + request.titles + encoded[10 + len(request.titles) :]
-
-
 def encode_request(calling: str, called: str, proposals: Sequence[Proposal], longest: int, window: int = 1) -> bytes:
-    """An A-ASSOCIATE-RQ PDU; ``window`` as in `Accepted`, 1 asks for nothing.
+    """An A-ASSOCIATE-RQ PDU (PS3.8 section 9.3.2); ``window`` as in `Accepted`, 1 asks for nothing.
 
     Raises `NetworkError` for a title or UID that cannot be proposed.
     """
-    for uid in (name for item in proposals for name in (item.abstract_syntax, *item.transfer_syntaxes)):
-        if not _is_strict(uid):
+    for uid in (name for proposal in proposals for name in (proposal.abstract_syntax, *proposal.transfer_syntaxes)):
+        if not is_strict(uid):
             raise NetworkError(f"{uid!r} is not a UID and cannot be proposed")
-    try:
-        primitive = _primitive(calling, called, longest, window)
-    except ValueError as error:
-        raise NetworkError(f"an AE title cannot be used: {error}") from None
-    contexts = []
+    for title in (calling, called):
+        if why := wrong_title(title):
+            raise NetworkError(f"the AE title {title!r} cannot be used: {why}")
+    body = struct.pack(">HH16s16s32x", 1, 0, called.strip().ljust(16).encode(), calling.strip().ljust(16).encode())
+    body += _item(_APPLICATION_ITEM, APPLICATION_CONTEXT.encode())
     for proposal in proposals:
-        context = build_context(proposal.abstract_syntax, list(proposal.transfer_syntaxes))
-        context.context_id = proposal.context_id
-        contexts.append(context)
-    primitive.presentation_context_definition_list = contexts
-    pdu = A_ASSOCIATE_RQ()
-    pdu.from_primitive(primitive)
-    return bytes(pdu.encode())
+        names = _item(_ABSTRACT_ITEM, proposal.abstract_syntax.encode())
+        names += b"".join(_item(_TRANSFER_ITEM, name.encode()) for name in proposal.transfer_syntaxes)
+        body += _item(_CONTEXT_RQ_ITEM, bytes((proposal.context_id, 0, 0, 0)) + names)
+    about = _item(_LENGTH_ITEM, struct.pack(">I", longest)) + _item(_CLASS_ITEM, IMPLEMENTATION_CLASS_UID.encode())
+    if window != 1:
+        about += _item(_WINDOW_ITEM, struct.pack(">HH", window, 1))
+    about += _item(_VERSION_ITEM, IMPLEMENTATION_VERSION_NAME.encode())
+    body += _item(_USER_ITEM, about)
+    return struct.pack(">BxI", ASSOCIATE_RQ, len(body)) + body
+
+
+def _item(kind: int, value: bytes) -> bytes:
+    return struct.pack(">BxH", kind, len(value)) + value
+
+
+def wrong_title(title: str) -> str:
+    """Why this cannot be an AE title (PS3.5 section 6.2); empty where it can."""
+    if not 1 <= len(title.strip(" ")) <= 16:
+        return "it is to have 1 to 16 characters"
+    if not all(" " <= char <= "~" and char != "\\" for char in title):
+        return "it may have ASCII characters only, and no backslash"
+    return ""
 
 
 def parse_accept(body: memoryview) -> Accepted:

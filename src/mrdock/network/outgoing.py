@@ -20,6 +20,9 @@ _META: Final = 1 << 16
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 
+Pair = tuple[str, str]
+"""SOP class and transfer syntax."""
+
 Read = Callable[[int], bytes]
 """Gives the next bytes, at most so many; none at the end."""
 
@@ -94,7 +97,7 @@ def propose(files: Iterable[ImageFile]) -> list[Proposal]:
     return proposals_for(pairs)
 
 
-def proposals_for(pairs: Iterable[tuple[str, str]]) -> list[Proposal]:
+def proposals_for(pairs: Iterable[Pair]) -> list[Proposal]:
     """A presentation context for each pair of SOP class and transfer syntax, and Verification."""
     proposals = [Proposal(2 * n + 1, sop_class, (syntax,)) for n, (sop_class, syntax) in enumerate(pairs)]
     return [*proposals, Proposal(2 * len(proposals) + 1, VERIFICATION, (TRANSFER_SYNTAXES[1],))]

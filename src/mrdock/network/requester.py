@@ -13,13 +13,17 @@ import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from ssl import SSLContext
 from types import TracebackType
 from typing import Final, Self
 
 from mrdock.dicom.sop_classes import VERIFICATION
-from mrdock.errors import AbortedError, ConnectError, NetworkError, RejectedError
+from mrdock.errors import AbortedError, NetworkError, UnacceptedError
 from mrdock.network import dimse, pdu
+from mrdock.network.connecting import CHECK_ABORT, connect, rejection, why_broken
+from mrdock.network.meanings import meaning
 from mrdock.network.negotiation import WINDOW, Proposal, encode_request, parse_accept
 from mrdock.network.outgoing import ImageFile, Read
 from mrdock.network.pdu import PduBuffer, ProtocolFault
@@ -29,16 +33,7 @@ _LONGEST_SENT: Final = 1 << 20
 _READ: Final = 1 << 20
 _MOST_AFTER_RELEASE: Final = 100
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
-
-# PS3.8 table 9-21: (source, reason) -> sentence
-_REJECTIONS: Final = {
-    (1, 2): "it does not support the DICOM application context",
-    (1, 3): "it does not know our AE title",
-    (1, 7): "it does not answer to the AE title that was called",
-    (2, 2): "it does not support this protocol version",
-    (3, 1): "it is too busy at the moment",
-    (3, 2): "it has too many associations at the moment",
-}
+_ENDS: Final = {pdu.ABORT: "aborted", pdu.RELEASE_RQ: "wants to release"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class Stored:
     @property
     def succeeded(self) -> bool:
         """Success or a warning (0xBxxx): the peer has the image."""
-        return self.status == 0 or self.status >> 12 == 0xB
+        return meaning(self.status).stored
 
 
 class Requester:
@@ -66,12 +61,14 @@ class Requester:
         calling: str = "MRDOCK",
         called: str = "ANY-SCP",
         timeout: float = 60.0,
+        tls: SSLContext | None = None,
     ) -> None:
-        """Connect and negotiate. ``timeout`` bounds every wait, in seconds.
+        """Connect and negotiate, over TLS with ``tls``. ``timeout`` bounds every wait, in seconds.
 
         Raises `ConnectError`, `RejectedError` or `AbortedError`.
         """
         self.peer = f"{called} at {host} port {port}"
+        self._titles = calling, called
         self._timeout = timeout
         self._proposals = list(proposals)
         self._buffer = PduBuffer(LONGEST_PDU)
@@ -79,17 +76,19 @@ class Requester:
         self._command = b""
         self._unanswered: set[int] = set()
         self._answers: dict[int, dimse.Command] = {}
-        try:
-            self._sock = socket.create_connection((host, port), timeout)
-        except OSError as error:
-            raise ConnectError(f"{host} port {port}: {error.strerror or error}") from error
+        request = encode_request(calling, called, self._proposals, LONGEST_PDU, WINDOW)
+        self.open = True
+        self.moved = 0
+        """Bytes of data sets that went out."""
+        self._sock = connect(host, port, timeout, tls)
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._bound_waits()
-            self._send(encode_request(calling, called, self._proposals, LONGEST_PDU, WINDOW))
-            self._negotiated()
+            self._gathers = hasattr(self._sock, "sendmsg") and tls is None
+            if tls is None:
+                self._bound_waits()
+            self._negotiate(request)
         except BaseException:
-            self._sock.close()
+            self._close()
             raise
 
     def _bound_waits(self) -> None:
@@ -100,13 +99,20 @@ class Requester:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
 
-    def _negotiated(self) -> None:
-        kind, body = self._receive()
+    def _negotiate(self, request: bytes) -> None:
+        try:
+            self._send(request)
+            kind, body = self._receive()
+        except AbortedError as error:
+            raise AbortedError(f"{error}: no association; {CHECK_ABORT}") from error.__cause__
         if kind == pdu.ASSOCIATE_RJ:
-            raise RejectedError(f"{self.peer} rejected the association: {_why(body)}")
+            raise rejection(self.peer, *self._titles, body)
         if kind != pdu.ASSOCIATE_AC:
-            raise AbortedError(f"{self.peer} ended the association while it was negotiated")
-        accepted = parse_accept(body)
+            raise AbortedError(f"{self.peer} aborted while the association was negotiated; {CHECK_ABORT}")
+        try:
+            accepted = parse_accept(body)
+        except ProtocolFault as error:
+            raise AbortedError(f"{self.peer} accepted in a way that cannot be read: {error}; {CHECK_ABORT}") from None
         self.longest = accepted.longest
         self.window = accepted.window
         self._contexts = {
@@ -126,7 +132,7 @@ class Requester:
         """C-ECHO; returns the round trip in seconds. Raises `NetworkError`."""
         context = next((number for (name, _), number in self._contexts.items() if name == VERIFICATION), None)
         if context is None:
-            raise RejectedError(f"{self.peer} does not offer verification (C-ECHO)")
+            raise UnacceptedError(f"{self.peer} does not offer verification (C-ECHO)")
         began = time.perf_counter()
         message = self._next_message()
         self._send(pdu.command_pdus(context, dimse.encode_echo_request(message, VERIFICATION), self.longest))
@@ -138,7 +144,7 @@ class Requester:
     def store(self, item: ImageFile) -> Stored:
         """C-STORE one file's data set as it is; its transfer syntax must have been accepted for its class.
 
-        Raises `RejectedError` where it was not, `NetworkError` where the association breaks, `OSError` for the file.
+        Raises `UnacceptedError` where it was not, `NetworkError` where the association breaks, `OSError` for the file.
         """
         return next(self.store_all([item]))
 
@@ -159,20 +165,27 @@ class Requester:
     def begin_store(self, item: ImageFile) -> int:
         """Send a request and its data set; returns the number by which `stored` brings the answer.
 
-        No more than ``window`` may be without an answer. Raises what `store` raises.
+        No more than ``window`` may be without an answer. Raises what `store` raises; where the file fails in the middle
+        of its data set the association is aborted, for nothing else can follow (``open`` is false then).
         """
         context = self._contexts.get((item.meta.sop_class, item.meta.transfer_syntax))
         if context is None:
-            raise RejectedError(f"{self.peer} does not take this SOP class in this transfer syntax")
+            raise UnacceptedError(f"{self.peer} does not take this SOP class in this transfer syntax")
         with item.opened() as read:
             message = self._next_message()
             command = dimse.encode_store_request(message, item.meta.sop_class, item.meta.sop_instance)
             head = pdu.command_pdus(context, command, self.longest)
+            begun = False
             try:
                 for pieces in self._pieces(item, read, context, head):
+                    begun = True
+                    size = sum(map(len, pieces))
                     self._send_all(pieces)
+                    self.moved += size
             except OSError:
                 self._unanswered.discard(message)
+                if begun:
+                    self.abort()
                 raise
         return message
 
@@ -180,6 +193,11 @@ class Requester:
         """Wait for the answer to what `begin_store` has begun. Raises `NetworkError`."""
         answer = self._response(message)
         return Stored(answer.status or 0, answer.comment)
+
+    def came(self, message: int) -> Stored | None:
+        """The answer to what `begin_store` has begun, where it came before the association ended."""
+        answer = self._answers.pop(message, None)
+        return None if answer is None else Stored(answer.status or 0, answer.comment)
 
     def _pieces(self, item: ImageFile, read: Read, context: int, head: bytes) -> Iterator[list[bytes | memoryview]]:
         """The P-DATA PDUs of a file's data set, some at a time, the command's before the first."""
@@ -192,8 +210,6 @@ class Requester:
         while left:
             block = memoryview(read(min(max(_READ // size, 1) * size, left)))
             if not block:
-                if not pieces:  # the peer waits for the rest of a data set: nothing else can follow
-                    self.abort()
                 raise OSError(errno.EIO, "the file became shorter while it was sent", str(item.path))
             if len(block) % size and len(block) != left:  # a short read: only the last fragment may be shorter
                 rest = size - len(block) % size
@@ -215,21 +231,25 @@ class Requester:
     def _response(self, message: int) -> dimse.Command:
         """The answer to a message; those that come before it are kept for whoever asks for them."""
         while message not in self._answers:
-            kind, body = self._receive()
-            if kind != pdu.P_DATA:
-                raise AbortedError(f"{self.peer} aborted the association")
-            for value in pdu.pdvs(body):
-                if not value.is_command or len(self._command) > dimse.LONGEST_COMMAND:
-                    raise ProtocolFault(f"{self.peer} sent something that is no response")
-                self._command += value.data
-                if value.is_last:
-                    answer = dimse.decode_command(self._command)
-                    self._command = b""
-                    if answer.status is None or answer.responded_id not in self._unanswered:
-                        raise ProtocolFault(f"{self.peer} answered something else than what was asked")
-                    self._unanswered.discard(answer.responded_id)
-                    self._answers[answer.responded_id] = answer
+            self._take_answers()
         return self._answers.pop(message)
+
+    def _take_answers(self) -> None:
+        """Receive one PDU and keep the answers in it."""
+        kind, body = self._receive()
+        if kind != pdu.P_DATA:
+            raise AbortedError(f"{self.peer} {_ENDS.get(kind, 'broke the protocol of')} the association")
+        for value in pdu.pdvs(body):
+            if not value.is_command or len(self._command) > dimse.LONGEST_COMMAND:
+                raise ProtocolFault(f"{self.peer} sent something that is no response")
+            self._command += value.data
+            if value.is_last:
+                answer = dimse.decode_command(self._command)
+                self._command = b""
+                if answer.status is None or answer.responded_id not in self._unanswered:
+                    raise ProtocolFault(f"{self.peer} answered something else than what was asked")
+                self._unanswered.discard(answer.responded_id)
+                self._answers[answer.responded_id] = answer
 
     # ---- the end ----
 
@@ -243,16 +263,25 @@ class Requester:
         except NetworkError:
             pass  # all stores were answered: how the connection ends changes nothing
         finally:
-            self._sock.close()
+            self._close()
 
     def abort(self) -> None:
-        """Abort the association and close the connection."""
+        """Abort the association and close the connection. Answers that have come by then are kept for `came`."""
+        if self.open:
+            with suppress(NetworkError, OSError):
+                self._sock.settimeout(0)
+                while True:
+                    self._take_answers()
         try:
             self._sock.sendall(pdu.abort(0, provider=False))
         except OSError:
             pass
         finally:
-            self._sock.close()
+            self._close()
+
+    def _close(self) -> None:
+        self.open = False
+        self._sock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -271,7 +300,7 @@ class Requester:
     def _send_all(self, pieces: list[bytes | memoryview]) -> None:
         """Send pieces as one stream, gathered, without joining them."""
         try:
-            if not hasattr(self._sock, "sendmsg"):
+            if not self._gathers:
                 self._sock.sendall(b"".join(pieces))
                 return
             while pieces:
@@ -283,7 +312,7 @@ class Requester:
         except (BlockingIOError, TimeoutError):
             raise AbortedError(f"{self.peer} did not take our data within {self._timeout:g} s") from None
         except OSError as error:
-            raise AbortedError(f"{self.peer} closed the connection: {error.strerror or error}") from error
+            raise AbortedError(f"{self.peer} closed the connection: {why_broken(error)}") from error
 
     def _receive(self) -> tuple[int, memoryview]:
         while True:
@@ -297,14 +326,7 @@ class Requester:
             except (BlockingIOError, TimeoutError):
                 raise AbortedError(f"{self.peer} said nothing for {self._timeout:g} s") from None
             except OSError as error:
-                raise AbortedError(f"{self.peer} closed the connection: {error.strerror or error}") from error
+                raise AbortedError(f"{self.peer} closed the connection: {why_broken(error)}") from error
             if not count:
                 raise AbortedError(f"{self.peer} closed the connection")
             self._buffer.received(count)
-
-
-def _why(body: memoryview) -> str:
-    if len(body) < 4:
-        return "it gave no reason"
-    lasting = "" if body[1] == 2 else " (this will not pass by itself)"
-    return _REJECTIONS.get((body[2], body[3]), "it gave no reason") + lasting

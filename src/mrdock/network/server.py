@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mrdock.network import pdu
+from mrdock.network.accepting import Acceptable
 from mrdock.network.access import STOPPING, TOO_MANY, Access, Refusal
 from mrdock.network.handler import Caller, Handler, Limits
-from mrdock.network.negotiation import Acceptable, Request, parse_request
+from mrdock.network.negotiation import Request, parse_request
 from mrdock.network.pdu import ProtocolFault
 from mrdock.network.session import DRAIN_BYTES, DRAIN_SECONDS, TURNS, Session, Slot
 

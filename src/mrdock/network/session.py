@@ -13,9 +13,10 @@ from typing import Final, Protocol
 
 from mrdock.dicom.sop_classes import VERIFICATION
 from mrdock.network import pdu
+from mrdock.network.accepting import Acceptable, encode_accept
 from mrdock.network.association import Association, Ended, Reply, StoreBegins, StoreData, StoreEnds
 from mrdock.network.handler import Caller, Handler, Limits, Sink
-from mrdock.network.negotiation import WINDOW, Acceptable, Request, encode_accept
+from mrdock.network.negotiation import WINDOW, Request
 from mrdock.network.pdu import PduBuffer, ProtocolFault
 
 GIVES_WAY: Final = 30.0
