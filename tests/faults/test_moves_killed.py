@@ -180,7 +180,7 @@ def test_killed_at_any_moment_and_run_again(sorting: Sorting, folder: str) -> No
         process = subprocess.Popen(command(sorting.root), stdout=subprocess.PIPE, start_new_session=True)
         assert process.stdout is not None
         if process.stdout.readline() == b"begun\n" and killed < 12:
-            time.sleep(chance.uniform(0, 0.05))
+            time.sleep(chance.uniform(0, 0.015))
             process.kill()
         process.stdout.close()
         killed += process.wait() == -signal.SIGKILL
