@@ -209,3 +209,22 @@ def test_a_preview_that_is_stopped_changes_nothing(places: tuple[Path, Path]) ->
     assert shown.now().stage is Stage.IDLE
     assert not shown.now().failed
     assert contents(places[0]) == before
+
+
+def test_what_an_action_ignores_does_not_count(places: tuple[Path, Path]) -> None:
+    """Renaming takes no destination and unmoving no shape of names: fields that say so from before are no obstacle."""
+    source, destination = places
+    before = sorted(contents(source).values())
+    shown = Shown(options(places, ignore_location=True))
+    shown.presenter.change(rename=True, flat=True, no_info=True)
+    shown.presenter.preview()
+    shown.presenter.move()
+    assert shown.now().sentence.startswith("8 files renamed")
+    assert str(destination) not in shown.now().command
+    assert sorted(contents(source).values()) == before
+    shown.presenter.change(rename=False, unmove=True, dcm=True, by_number=True, series_description=True)
+    shown.presenter.preview()
+    shown.presenter.move()
+    assert shown.now().sentence.startswith("8 files moved")
+    assert sorted(contents(destination).values()) == before
+    assert all(name.startswith("2.25.") for name in contents(destination))

@@ -30,7 +30,7 @@ from PySide6.QtWidgets import (
 )
 
 from mrdock.commands.dcm_move import command as dcm_move
-from mrdock.gui.fields import ACTIONS, GROUPS
+from mrdock.gui.fields import ACTIONS, GROUPS, IGNORED
 from mrdock.gui.presenter import Stage
 from mrdock.gui.remembered import remembered
 from mrdock.gui.window import Window
@@ -186,6 +186,17 @@ def test_a_field_sets_its_switch_in_the_command_line(option: str, switch: str, w
     click(opened.copy)
     assert QGuiApplication.clipboard().text() == opened.command.text()
     assert getattr(opened.presenter.options, option) != getattr(MoveOptions(), option)
+
+
+def test_an_action_greys_what_it_ignores(synthetic: MoveOptions, window: OpenWindow) -> None:
+    opened = window(replace(synthetic, flat=True))
+    for action in ("rename", "unmove", "copy"):
+        click(opened.form.input(action))
+        greyed = {option for names in IGNORED.values() for option in names if not opened.form.input(option).isEnabled()}
+        assert greyed == set(IGNORED.get(action, ()))
+    click(opened.form.input("rename"))
+    click(opened.preview)
+    wait_until(opened, Stage.PLANNED)
 
 
 def test_a_directory_can_be_chosen_in_a_dialog(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from mrdock.sorting.finding import MODALITIES
+from mrdock.sorting.move_plan import MoveOptions
 
 
 class Input(Enum):
@@ -48,6 +49,12 @@ ACTIONS: Final = (
     Field("unmove", "-u", "&Unmove", "Back to names as the scanner sends them: the SOP Instance UID."),
 )
 """What is done: one of them. The first is what happens where no other is chosen."""
+
+IGNORED: Final[dict[str, tuple[str, ...]]] = {
+    "rename": ("destination", "flat", "ignore_location"),
+    "unmove": ("flat", "series_description", "dcm", "by_number", "no_info", "ignore_location"),
+}
+"""Options that an action has no use for, or refuses: their fields are greyed, and what they say does not count."""
 
 GROUPS: Final = (
     Group(
@@ -105,3 +112,15 @@ GROUPS: Final = (
         ),
     ),
 )
+
+
+def in_force(options: MoveOptions) -> MoveOptions:
+    """What the fields say without what the chosen action ignores."""
+    usual = MoveOptions()
+    ignored: dict[str, Any] = {
+        option: getattr(usual, option)
+        for action, names in IGNORED.items()
+        if getattr(options, action)
+        for option in names
+    }
+    return replace(options, **ignored)

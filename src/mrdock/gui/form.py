@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from mrdock.gui.fields import ACTIONS, GROUPS, Field, Group, Input
+from mrdock.gui.fields import ACTIONS, GROUPS, IGNORED, Field, Group, Input
 from mrdock.sorting.move_plan import MoveOptions
 
 
@@ -87,11 +87,8 @@ class Form(QWidget):
 
     def _follow_action(self, action: str) -> None:
         """Grey out what an action does not look at."""
-        for option in ("flat", "series_description", "dcm", "by_number", "no_info", "ignore_location"):
-            self._inputs[option].setEnabled(action != "unmove" or option == "dcm")
-        if action == "rename":
-            self._inputs["flat"].setEnabled(False)
-        self._inputs["destination"].setEnabled(action != "rename")
+        for option in {name for names in IGNORED.values() for name in names}:
+            self._inputs[option].setEnabled(option not in IGNORED.get(action, ()))
 
     def _group(self, group: Group) -> QGroupBox:
         box = QGroupBox(group.title)

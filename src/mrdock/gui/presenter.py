@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from mrdock.errors import MrdockError
+from mrdock.gui.fields import in_force
 from mrdock.gui.words import plan_sentence, result_sentence
 from mrdock.sorting import moving
 from mrdock.sorting.move_plan import Cancelled, MoveOptions, MovePlan, MoveResult, Progress
@@ -114,7 +115,7 @@ class Presenter:
                 sentence=self._sentence or "Choose where the files are and where they go, then press Preview.",
                 failed=self._failed,
                 details=self._details,
-                command=moving.command_line(self.options),
+                command=moving.command_line(in_force(self.options)),
                 can_preview=not busy,
                 can_move=planned and count > 0,
                 can_cancel=busy,
@@ -149,7 +150,7 @@ class Presenter:
         if self.busy:
             return
         self._forget_plan("")
-        options = self.options
+        options = in_force(self.options)
         self._begin(
             Stage.PLANNING,
             "Reading headers.",
