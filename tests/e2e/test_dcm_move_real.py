@@ -318,7 +318,8 @@ def test_killed_in_the_middle_nothing_is_lost_or_doubled(
     if copying:
         assert tree(classic) == before
     else:
-        assert bytes_of(images(destination)) + bytes_of(tree(classic)) == bytes_of(before)
+        arrived = {name: seen for name, seen in images(destination).items() if not name.endswith(".part")}
+        assert bytes_of(arrived) + bytes_of(tree(classic)) == bytes_of(before), "but for an info file being written"
     dcm_move(*words)
     assert bytes_of(images(destination)) == bytes_of(before), "nothing lost, nothing doubled"
     assert by_series(images(destination)) == COUNTS

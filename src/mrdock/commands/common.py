@@ -107,6 +107,12 @@ class Failures:
         if not self.quiet:
             self.remark(path, error)
 
+    def say(self, sentence: str) -> None:
+        """Count a failure whose sentence names its file already: mrdock's own errors do."""
+        self.count += 1
+        if not self.quiet:
+            click.echo(f"{click.get_current_context().command_path}: {printable(sentence)}", err=True)
+
     def remark(self, path: str, error: Exception | str) -> None:
         """Say something of ``path`` that is no failure."""
         reason = (error.strerror or error) if isinstance(error, OSError) else error

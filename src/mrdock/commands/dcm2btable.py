@@ -82,7 +82,7 @@ def command(
             if out is not None:
                 _write(table, out, force)
         except MrdockError as error:
-            _fail(failures, str(error))
+            failures.say(str(error))
             continue
         except OSError as error:
             failures.add(error.filename or path, error)
@@ -96,12 +96,6 @@ def command(
     if as_json:
         click.echo(json.dumps(records, indent=1))
     sys.exit(failures.code)
-
-
-def _fail(failures: Failures, sentence: str) -> None:
-    """Count a failure whose sentence names its file already."""
-    failures.count += 1
-    click.echo(f"{click.get_current_context().command_path}: {sentence}", err=True)
 
 
 def _print(table: BTable, named: bool) -> None:
@@ -126,9 +120,9 @@ def _described(average: Gradient) -> str:
 
 def _write(table: BTable, out: str, force: bool) -> None:
     from mrdock.enhanced.btable import save
+    from mrdock.files.writing import output_stem
 
-    folder, name = os.path.split(table.path)
-    stem = name[:-4] if name.lower().endswith(".dcm") and len(name) > 4 else name
+    folder, stem = os.path.dirname(table.path), output_stem(table.path)
     if out and os.path.isdir(out):
         folder = out
     elif out:

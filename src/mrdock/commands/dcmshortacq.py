@@ -39,7 +39,7 @@ def command(paths: tuple[str, ...], check: bool, as_json: bool, quiet: bool) -> 
         try:
             result = (check_acquisition if check else drop_partial_acquisition)(path)
         except MrdockError as error:
-            _fail(failures, str(error))
+            failures.say(str(error))
             continue
         except OSError as error:
             failures.add(error.filename or path, error)
@@ -54,12 +54,6 @@ def command(paths: tuple[str, ...], check: bool, as_json: bool, quiet: bool) -> 
     if as_json:
         click.echo(json.dumps(records, indent=1))
     sys.exit(failures.code or (FOUND if check and partial else 0))
-
-
-def _fail(failures: Failures, sentence: str) -> None:
-    """Count a failure whose sentence names its file already."""
-    failures.count += 1
-    click.echo(f"{click.get_current_context().command_path}: {sentence}", err=True)
 
 
 def _sentence(result: Result) -> str:

@@ -16,6 +16,7 @@ import click
 
 from mrdock.commands.common import CONTEXT, DONE, FAILED, USAGE, Command, errors_as_sentences, fail, version_option
 from mrdock.files.names import printable
+from mrdock.files.writing import write_file
 
 if TYPE_CHECKING:
     from mrdock.network.collecting import Collection
@@ -268,7 +269,8 @@ class _Run:
         if outcome.ledger_trouble:
             self._say(f"{outcome.ledger_trouble}: --resume will not know of all that was sent", always=True)
         if self._report_path is not None:
-            _write_report(self._report_path, report(outcome))
+            text = json.dumps(report(outcome), indent=2) + "\n"
+            write_file(self._report_path, text.encode(), force=self._options["force"])
         if self._options["as_json"]:
             click.echo(json.dumps(report(outcome), indent=2))
         elif not self._quiet:
@@ -373,17 +375,3 @@ def _check_report(path: str, force: bool) -> None:
         fail("send_dicom", f"{path}: no report can be written there", USAGE)
     if os.path.lexists(path) and not force:
         fail("send_dicom", f"{path}: is there already; --force overwrites it", USAGE)
-
-
-def _write_report(path: str, record: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    beside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(beside, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=2)
-            file.write("\n")
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise

@@ -20,18 +20,15 @@ a negative determinant, and what is left is the sign of c.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from mrdock.enhanced.gradients import Gradient, Gradients, Vector, gradients_of
 from mrdock.enhanced.source import open_source
-from mrdock.errors import PlaceError, UnsuitableError
-from mrdock.files.durable import move_new
+from mrdock.errors import UnsuitableError
 from mrdock.files.names import printable
+from mrdock.files.writing import written_together
 
 Format = Literal["table", "fsl", "mrtrix"]
 Frame = Literal["patient", "image"]
@@ -129,35 +126,7 @@ def save(table: BTable, stem: str, *, force: bool = False) -> list[str]:
     Raises `PlaceError` where one exists and is not to be replaced, before any is written, and OSError.
     """
     files = {stem + ending: text for ending, text in table.files().items()}
-    for path in files:
-        if os.path.lexists(path) and not force:
-            raise _exists(path)
-    for path, text in files.items():
-        _write(path, text.encode("ascii"), force)
+    with written_together(list(files), force=force) as streams:
+        for stream, text in zip(streams, files.values(), strict=True):
+            stream.write(text.encode("ascii"))
     return list(files)
-
-
-def _write(path: str, data: bytes, force: bool) -> None:
-    """Write beside, then rename, so that no half of a file is ever seen."""
-    folder, name = os.path.split(os.path.abspath(path))
-    beside = os.path.join(folder, f".{name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        with open(beside, "xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if force:
-            os.replace(beside, path)
-        else:
-            move_new(beside, path)
-    except FileExistsError:
-        raise _exists(path) from None
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None
-    finally:
-        with suppress(OSError):
-            os.unlink(beside)
-
-
-def _exists(path: str) -> PlaceError:
-    return PlaceError(f"{printable(path)}: exists already; --force replaces it")

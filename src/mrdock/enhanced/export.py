@@ -13,9 +13,10 @@ import numpy as np
 
 from mrdock.enhanced.extras import needed
 from mrdock.enhanced.image import EnhancedImage, c_order
-from mrdock.errors import ChoiceError, PlaceError
+from mrdock.errors import ChoiceError
 from mrdock.files.durable import move_new
 from mrdock.files.names import printable
+from mrdock.files.writing import already_there
 
 _MOST_MATLAB: Final = (1 << 31) - 1
 
@@ -43,7 +44,7 @@ def check_target(path: str, *, force: bool) -> Callable[[EnhancedImage, str], No
     if write is None:
         raise ChoiceError(f"{printable(path)}: an output's name ends with {', '.join(WRITERS)}")
     if os.path.lexists(path) and not force:
-        raise PlaceError(f"{printable(path)}: exists already; --force replaces it")
+        raise already_there(path)
     return write
 
 
@@ -60,7 +61,7 @@ def _put(beside: str, path: str, *, force: bool) -> None:
     try:
         move_new(beside, path)
     except FileExistsError:
-        raise PlaceError(f"{printable(path)}: exists already; --force replaces it") from None
+        raise already_there(path) from None
 
 
 def _put_directory(beside: str, path: str, *, force: bool) -> None:
@@ -69,7 +70,7 @@ def _put_directory(beside: str, path: str, *, force: bool) -> None:
     if force and os.path.lexists(path):
         os.rename(path, old)
     elif os.path.lexists(path):
-        raise PlaceError(f"{printable(path)}: exists already; --force replaces it")
+        raise already_there(path)
     os.rename(beside, path)
     _remove(old)
 

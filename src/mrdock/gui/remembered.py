@@ -11,6 +11,7 @@ from typing import Final
 from mrdock.errors import PlaceError
 from mrdock.files import journal
 from mrdock.files.state import state_directory
+from mrdock.files.writing import write_file
 from mrdock.sorting.finding import MODALITIES
 from mrdock.sorting.move_plan import MoveOptions
 
@@ -20,11 +21,7 @@ _NAME: Final = "dcm_movegui.json"
 def remember(options: MoveOptions) -> None:
     """Keep the fields. Where that cannot be done the window forgets them, and that is all."""
     with suppress(OSError, PlaceError):
-        path = os.path.join(state_directory(), _NAME)
-        beside = f"{path}.{os.getpid()}.part"
-        with open(beside, "w", encoding="utf-8") as file:
-            json.dump(asdict(options), file, indent=1)
-        os.replace(beside, path)
+        write_file(os.path.join(state_directory(), _NAME), json.dumps(asdict(options), indent=1).encode(), force=True)
 
 
 def remembered() -> MoveOptions:

@@ -1,0 +1,1 @@
+"""Philips PAR/REC, read and written from one table; knows nothing of DICOM."""
