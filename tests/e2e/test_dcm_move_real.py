@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,18 @@ from typing import Any, NamedTuple
 import pytest
 
 PROGRAM = "from mrdock.commands.dcm_move import command; command(prog_name='dcm_move')"
+KILLED = """
+import os, signal
+from mrdock.files import durable
+left, give_name = {after}, durable.move_new
+def move_new(source, target):
+    global left
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    give_name(source, target)
+durable.move_new = move_new
+"""
 STUDY = "662491096"
 COUNTS = {"1901": 40, "2001": 212, "2101": 378, "2201": 328}
 
@@ -305,16 +316,7 @@ def test_killed_in_the_middle_nothing_is_lost_or_doubled(
 ) -> None:
     before = tree(classic)
     words = ["-s", str(classic), "-R", "-a", *(["-c"] if copying else []), str(destination)]
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *words], env=environment, stdout=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 60
-        while _count(destination) < after_files and process.poll() is None and time.monotonic() < until:
-            pass
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    if after_files < 800:
-        assert process.returncode == -signal.SIGKILL, "it was in the middle"
+    killed(words, after_files, environment)
     if copying:
         assert tree(classic) == before
     else:
@@ -327,8 +329,13 @@ def test_killed_in_the_middle_nothing_is_lost_or_doubled(
     assert list(destination.rglob(".*")) == []
 
 
-def _count(top: Path) -> int:
-    return sum(len(files) for _, _, files in os.walk(top))
+def killed(words: list[str], after_files: int, environment: dict[str, str]) -> None:
+    """A run of dcm_move that gets a SIGKILL when so many files have their names."""
+    program = KILLED.format(after=after_files) + PROGRAM
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], env=environment, stdout=subprocess.DEVNULL, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
 
 
 def test_a_killed_run_can_be_undone(
@@ -336,11 +343,7 @@ def test_a_killed_run_can_be_undone(
 ) -> None:
     before, folders = tree(classic), directories(classic)
     words = ["-s", str(classic), "-R", "-a", str(destination)]
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *words], env=environment, stdout=subprocess.DEVNULL)
-    while _count(destination) < 200 and process.poll() is None:
-        pass
-    process.kill()
-    process.wait()
+    killed(words, 200, environment)
     (journal,) = (tmp_path / "state" / "mrdock" / "journals").iterdir()
     dcm_move("--undo", journal)
     assert tree(classic) == before
