@@ -91,6 +91,6 @@ def _killed_while_sending(
 
 
 def _send(send: Send, recorder: Recorder, files: list[Path]) -> None:
-    """Send until it ends, well or not: AttributeError is pynetdicom's way to say that its association is gone."""
-    with suppress(AssertionError, NetworkError, AttributeError):
+    """Send until it ends, well or not: AttributeError and RuntimeError are pynetdicom's ways to say that it has ended."""
+    with suppress(AssertionError, NetworkError, AttributeError, RuntimeError):
         send(recorder.port, files)
