@@ -91,6 +91,6 @@ def _killed_while_sending(
 
 
 def _send(send: Send, recorder: Recorder, files: list[Path]) -> None:
-    """Send until it ends, well or not: AttributeError and RuntimeError are pynetdicom's ways to say that it has ended."""
+    """Send until it ends, well or not: AttributeError and RuntimeError are pynetdicom's words for an end."""
     with suppress(AssertionError, NetworkError, AttributeError, RuntimeError):
         send(recorder.port, files)
