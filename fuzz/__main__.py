@@ -19,6 +19,7 @@ NO_ATHERIS = (
 )
 _MEMORY = Path("/dev/shm")  # where there is one, nothing is written to a disk
 _MEMORY_MB = 1024
+_SLICE_SECONDS = 60
 _INPUT_SECONDS = 60  # of real time, on a busy machine; the limits of a target are of its own processor time
 
 
@@ -46,8 +47,33 @@ def main(words: list[str] | None = None) -> int:
 
 
 def fuzz(name: str, folder: Path, seconds: int) -> bool:
-    """Fuzz one target and say in one line how that went; whether something was found."""
+    """Fuzz one target and say in one line how that went; whether something was found.
+
+    A fresh process every minute: atheris keeps the result of each comparison that numpy makes.
+    """
     began = time.monotonic()
+    executions = 0
+    for left in range(seconds, 0, -_SLICE_SECONDS):
+        said, read = _run(name, folder, min(left, _SLICE_SECONDS))
+        executions += read.executions
+        if read.finding:
+            break
+    took = time.monotonic() - began
+    print(
+        f"fuzz: {name}: {executions} inputs in {took:.0f} s, coverage {read.coverage}, "
+        f"features {read.features}, corpus {read.inputs}",
+        flush=True,
+    )
+    if not read.finding:
+        return False
+    (folder / "output").write_text(said, encoding="utf-8")
+    shown = read.path or f"no input, see {folder / 'output'}"
+    print(f"fuzz: {name}: FOUND {read.finding} ({shown})", flush=True)
+    return True
+
+
+def _run(name: str, folder: Path, seconds: int) -> tuple[str, report.Report]:
+    """Fuzz for so long in a process of its own: what it wrote, and what that means."""
     # a target's files are removed here: libFuzzer ends its process without a word to Python
     with tempfile.TemporaryDirectory(prefix="mrdock-fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None) as scratch:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": scratch}
@@ -59,19 +85,7 @@ def fuzz(name: str, folder: Path, seconds: int) -> bool:
             check=False,
         )
     said = done.stdout.decode("utf-8", "replace")
-    read = report.read(said, done.returncode)
-    took = time.monotonic() - began
-    print(
-        f"fuzz: {name}: {read.executions} inputs in {took:.0f} s, coverage {read.coverage}, "
-        f"features {read.features}, corpus {read.inputs}",
-        flush=True,
-    )
-    if not read.finding:
-        return False
-    (folder / "output").write_text(said, encoding="utf-8")
-    shown = read.path or f"no input, see {folder / 'output'}"
-    print(f"fuzz: {name}: FOUND {read.finding} ({shown})", flush=True)
-    return True
+    return said, report.read(said, done.returncode)
 
 
 def options(target: Target, folder: Path, seconds: int) -> list[str]:

@@ -11,10 +11,10 @@ from pathlib import Path
 from fuzz.target import Target
 from fuzz.targets.scan import CREATOR, HEADS, MARKS, VRS
 from fuzz.traffic import Traffic
-from mrdock.dicom.deflated import DEFLATED
 from mrdock.dicom.part10 import decode_file_meta
 from mrdock.dicom.reading import FileHeader, read_many
 from mrdock.dicom.scan import Wanted
+from mrdock.dicom.sop_classes import DEFLATED
 from mrdock.errors import DicomError
 
 LONGEST = 4096
