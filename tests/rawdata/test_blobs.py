@@ -212,6 +212,16 @@ def test_release(software: str, release: str, tmp_path: Path) -> None:
     assert raw_file(tmp_path, content).release == release
 
 
+@pytest.mark.parametrize(
+    ("text", "number"), [("201 ", 201), ("-1  ", -1), ("--5 ", None), ("x   ", None), ("    ", None)]
+)
+def test_series_number(text: str, number: int | None, tmp_path: Path) -> None:
+    content = part10(raw_series(IDENTITY, blobs=[]))
+    assert b"\x20\0\x11\0IS\4\x00201 " in content
+    content = content.replace(b"\x20\0\x11\0IS\4\x00201 ", b"\x20\0\x11\0IS\4\0" + text.encode())
+    assert raw_file(tmp_path, content).series_number == number
+
+
 # ---- files that are none ----
 
 

@@ -82,11 +82,11 @@ def _numbers(vr: str, raw: bytes, big_endian: bool) -> str:
     form = f"{'>' if big_endian else '<'}{len(raw) // struct.calcsize(code)}{code}"
     if struct.calcsize(form) != len(raw):
         return _stream("UN", raw, len(raw), big_endian)
-    shown = {"f": _single, "d": _double}.get(code, str)
+    shown = {"f": single_text, "d": _double}.get(code, str)
     return "\\".join(map(shown, struct.unpack(form, raw)))
 
 
-def _single(number: float) -> str:
+def single_text(number: float) -> str:
     """The shortest digits that a 32-bit float reads back from."""
     if not math.isfinite(number):
         return str(number)

@@ -7,6 +7,7 @@ classic ones (release 5.7 writes all three). Names are LO in Enhanced and PN in 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ _SEQUENCE: Final = (0x2005, 0x32, "PHILIPS MR IMAGING DD 002")  # as `tags.folde
 _CARD_NAME: Final = folded((0x2001, 0xC8, "Philips Imaging DD 001"))
 _NAME, _TYPE, _SIZE, _DATA = 0x37, 0x39, 0x43, 0x44
 _OF_AN_ITEM: Final = frozenset({_NAME, _TYPE, _SIZE, _DATA})
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}")  # an IS, PS3.5 table 6.2-1
 _LONGEST_TEXT: Final = 1 << 10
 _MOST_BLOBS: Final = 1 << 12  # 12 are usual
 
@@ -175,7 +177,7 @@ def _made(path: str, header: dict[Key, str], blobs: tuple[Blob, ...]) -> RawFile
         study_date=text(_STUDY_DATE),
         study_time=text(_STUDY_TIME),
         created=text(_CREATION_DATE) + text(_CREATION_TIME),
-        series_number=int(number) if number.lstrip("-").isdecimal() and len(number) < 20 else None,
+        series_number=int(number) if _INTEGER.fullmatch(number) else None,
         series_description=text(_DESCRIPTION),
         protocol_name=text(_PROTOCOL),
         exam_card_name=text(_CARD_NAME),
@@ -199,8 +201,8 @@ def _blob(item: dict[int, Element], data_set: DataSet) -> Blob:
 def _number(element: Element) -> int | None:
     """The size as the 32-bit number that it is, whatever VR it calls itself."""
     if len(element.raw) != 4:
-        text = element.raw.strip(b" \0")
-        return int(text) if text.isdigit() and len(text) < 12 else None
+        text = element.raw.strip(b" \0").decode("latin-1")
+        return int(text) if _INTEGER.fullmatch(text) else None
     return int(struct.unpack(">i" if element.big_endian else "<i", element.raw)[0])
 
 
