@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mrdock.dicom.sop_classes import REFUSED_BY_CLASSIC, STORAGE_CLASSES
+from mrdock.parrec.table import COLUMNS, GENERAL
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 _PLACE: Final = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -29,7 +30,40 @@ def storage_classes() -> list[str]:
     ]
 
 
-TABLES: Final[Mapping[str, Callable[[], list[str]]]] = {"storage-classes": storage_classes}
+def par_general() -> list[str]:
+    """The general lines of a PAR file: label, attribute, format, version."""
+    return [
+        "| label | attribute | printed as | since |",
+        "|---|---|---|---|",
+        *(
+            f"| `{field.label}` | `{field.name}` | `{field.form}`{_times(field.size)} | {field.since} |"
+            for field in GENERAL
+        ),
+    ]
+
+
+def _times(size: int) -> str:
+    return " once or more" if size == 0 else f" {size} times" * (size > 1)
+
+
+def par_columns() -> list[str]:
+    """The columns of a PAR file's image lines: name, type, key, format, version."""
+    found = ["| column | name | type | key | printed as | since |", "|---|---|---|---|---|---|"]
+    at = 1
+    for column in COLUMNS:
+        last = at + column.size - 1
+        forms = f"`{' '.join(column.form)}`"
+        place = f"{at}-{last}" if column.size > 1 else f"{at}"
+        found.append(f"| {place} | `{column.name}` | {column.kind} | `{column.key}` | {forms} | {column.since} |")
+        at = last + 1
+    return found
+
+
+TABLES: Final[Mapping[str, Callable[[], list[str]]]] = {
+    "storage-classes": storage_classes,
+    "par-general": par_general,
+    "par-columns": par_columns,
+}
 
 
 def filled(text: str) -> str:

@@ -105,6 +105,13 @@ def test_changed_inputs_break_nothing(name: str) -> None:
         ("stream", "heard", lambda *arguments: arguments),
         ("request", "encode_accept", lambda *_: b"\2\0\0\0\0\0"),
         ("journal", "decode", lambda _: 1 / 0),
+        ("frames", "FrameTable", lambda *_: 1 / 0),
+        ("dicomeread", "dicomeread", lambda *_, **__: 1 / 0),
+        ("shortacq", "drop_partial_acquisition", lambda path: Path(path).write_bytes(b"lost") and None),
+        ("par", "format_par", lambda *_, **__: b"1"),
+        ("dcm2par", "convert", lambda *_, **__: 1 / 0),
+        ("parameters", "read_block", lambda _: 1 / 0),
+        ("rawdata", "text_of_raw", lambda *_, **__: ["\x1b"]),
         ("record", "reconcile", lambda store, *_: [path.unlink() for path in store.root.glob("*_*/MR*1.2")]),
     ],
 )

@@ -37,8 +37,7 @@ def check(data: bytes) -> None:
         assert not again.absent
         read_pixels(image)
     except DicomError as error:
-        assert str(error).startswith(f"{path}: ")
-        assert str(error).isprintable()
+        _check_sentence(str(error), path)
         return
     rows, columns = image.whole(0x00280010, 0), image.whole(0x00280011, 0)
     if rows * columns <= MOST_PIXELS:
@@ -52,7 +51,7 @@ def _build(image: ClassicImage, rows: int, columns: int) -> None:
     try:
         report = build([Frame(image), later], lambda numbers: pixels[numbers], out, now=NOW)
     except DicomError as error:
-        assert str(error).startswith(image.path)
+        _check_sentence(str(error), Path(image.path))
         return
     data = out.getvalue()
     meta = decode_file_meta(data)
@@ -62,6 +61,11 @@ def _build(image: ClassicImage, rows: int, columns: int) -> None:
     ]
     assert tags == sorted(set(tags))
     assert tags[-1] == 0x7FE00010
+
+
+def _check_sentence(said: str, path: Path) -> None:
+    assert said.startswith(f"{path}: ")
+    assert said.isprintable()
 
 
 @cache

@@ -14,6 +14,9 @@ MrdockError
 │   ├── UnsuitableError  DICOM of another kind than what is asked for
 │   └── MalformedError   DICOM whose structure is broken, cut or beyond the limits
 │       └── CutShortError  DICOM that ends before its elements do
+├── ExamCardError        an ExamCard that cannot be read
+├── ParRecError          files that are not the PAR/REC they claim to be
+│   └── NotParError      no PAR file at all
 ├── NetworkError         the other end of an association
 │   ├── ConnectError     no TCP connection
 │   ├── RejectedError    the association was rejected
@@ -82,6 +85,18 @@ class MalformedError(DicomError):
 
 class CutShortError(MalformedError):
     """DICOM that ends before its elements do: a transfer that was cut, or one that goes on."""
+
+
+class ExamCardError(MrdockError):
+    """An ExamCard cannot be read: no XML, XML of something else, or beyond the limits."""
+
+
+class ParRecError(MrdockError):
+    """A PAR file that cannot be read, or a REC file that does not go with it."""
+
+
+class NotParError(ParRecError):
+    """No PAR file at all."""
 
 
 class NetworkError(MrdockError):

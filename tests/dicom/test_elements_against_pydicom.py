@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,17 +11,15 @@ import pydicom.data
 import pytest
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from mrdock.dicom.elements import Element
 from mrdock.dicom.opening import open_data_set
 from mrdock.dicom.scan import PIXEL_DATA
 from mrdock.dicom.tags import is_private, is_private_creator
 from mrdock.errors import MalformedError
-from tests.builders import StudyIdentity, classic_fmri, enhanced_mr, raw_data
 from tests.conftest import NeedTool
 
-from .test_scan_against_pydicom import dicom_files, one_of_each_kind
+from .anew import dicom_files, encodings, real_files_anew, synthetic_files_anew
 
 ODD_FILES = Path(pydicom.data.__file__).parent / "test_files"
 ANY_LENGTH = 1 << 62
@@ -92,31 +88,17 @@ def test_every_real_file(real_data: Path) -> None:
         assert same_reading(file) > 20, file
 
 
-@pytest.mark.parametrize(
-    ("syntax", "lengths"),
-    [("+ti", "+e"), ("+ti", "-e"), ("+tb", "+e"), ("+tb", "-e"), ("+te", "-e"), ("+td", "+e")],
-    ids=["implicit", "implicit-undefined", "big", "big-undefined", "explicit-undefined", "deflated"],
-)
-def test_real_files_encoded_anew_by_dcmtk(
-    real_data: Path, need_tool: NeedTool, tmp_path: Path, syntax: str, lengths: str
-) -> None:
-    dcmconv = need_tool("dcmconv")
-    target = tmp_path / "anew.dcm"
-    for path in one_of_each_kind(real_data):
-        subprocess.run([dcmconv, syntax, lengths, str(path), str(target)], check=True, timeout=60)
+@encodings("explicit")
+def test_real_files_encoded_anew_by_dcmtk(real_data: Path, need_tool: NeedTool, tmp_path: Path, encoding: str) -> None:
+    for path, target in real_files_anew(real_data, tmp_path, need_tool, encoding):
         assert same_reading(target) > 20, path
-        target.unlink()
 
 
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "explicit"])
 def test_synthetic_files_encoded_anew_by_pydicom(tmp_path: Path, implicit: bool) -> None:
-    who = StudyIdentity()
-    for found in (classic_fmri(who, slices=1, dynamics=1)[0], enhanced_mr(who), raw_data(who)):
-        buffer = BytesIO()
-        found.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1")
-        found.save_as(buffer, implicit_vr=implicit, little_endian=True, enforce_file_format=True)
+    for data in synthetic_files_anew(implicit=implicit):
         file = tmp_path / "anew.dcm"
-        file.write_bytes(buffer.getvalue())
+        file.write_bytes(data)
         assert same_reading(file) > 20
 
 

@@ -21,8 +21,9 @@ from mrdock.errors import MalformedError, NotDicomError
 from tests.builders import StudyIdentity, classic_fmri, enhanced_mr, presentation_state, raw_data
 from tests.conftest import NeedTool
 
+from .anew import encodings, one_of_each_kind, real_files_anew
 from .encoding import ALL, EXPLICIT
-from .test_scan_against_pydicom import ANY_LENGTH, ODD_FILES, as_pydicom_reads, one_of_each_kind
+from .test_scan_against_pydicom import ANY_LENGTH, ODD_FILES, as_pydicom_reads
 
 ALWAYS = (SPECIFIC_CHARACTER_SET, SOP_CLASS, SOP_INSTANCE)
 CREATOR = "Philips MR Imaging DD 001"
@@ -138,21 +139,12 @@ def test_many_real_files_at_once_as_dcmdump_prints_them(real_data: Path, need_to
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize(
-    ("syntax", "lengths"),
-    [("+ti", "+e"), ("+ti", "-e"), ("+tb", "+e"), ("+tb", "-e"), ("+te", "+e"), ("+te", "-e"), ("+td", "+e")],
-    ids=["implicit", "implicit-undefined", "big", "big-undefined", "explicit", "explicit-undefined", "deflated"],
-)
-def test_real_files_encoded_anew_by_dcmtk(
-    real_data: Path, need_tool: NeedTool, tmp_path: Path, syntax: str, lengths: str
-) -> None:
-    for number, path in enumerate(one_of_each_kind(real_data)):
-        target = tmp_path / f"{number}.dcm"
-        subprocess.run([need_tool("dcmconv"), "+g", syntax, lengths, str(path), str(target)], check=True, timeout=60)
+@encodings()
+def test_real_files_encoded_anew_by_dcmtk(real_data: Path, need_tool: NeedTool, tmp_path: Path, encoding: str) -> None:
+    for _, target in real_files_anew(real_data, tmp_path, need_tool, encoding, "+g"):
         assert assert_same(target) > 20
         for keys in subsets(target):
             assert_same(target, keys)
-        target.unlink()
 
 
 @pytest.mark.real_data

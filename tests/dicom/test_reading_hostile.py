@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from mrdock.dicom import reading, sop_classes
-from mrdock.dicom.deflated import DEFLATED
+from mrdock.dicom import reading
 from mrdock.dicom.part10 import FileMeta, encode_file_meta
 from mrdock.dicom.reading import FileHeader, open_noatime, read_header, read_many
 from mrdock.dicom.scan import Wanted
+from mrdock.dicom.sop_classes import DEFLATED
 from mrdock.errors import DicomError, MalformedError, NotDicomError
 
 from . import encoding
@@ -45,11 +45,6 @@ def bounded(seconds: float = 2, megabytes: float = 8) -> Generator[None, None, N
         assert tracemalloc.get_traced_memory()[1] < megabytes * (1 << 20)
     finally:
         tracemalloc.stop()
-
-
-def test_one_name_for_deflated() -> None:
-    """Both modules spell it out, so that neither costs the other's imports."""
-    assert DEFLATED == sop_classes.DEFLATED
 
 
 def test_a_header_goes_to_another_process(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from mrdock.dicom.rendering import text_of, value_text
 from mrdock.dicom.scan import UNDEFINED
 from tests.conftest import NeedTool
 
-from .test_scan_against_pydicom import one_of_each_kind
+from .anew import one_of_each_kind
 
 CHARSET_FILES = Path(pydicom.data.__file__).parent / "charset_files"
 LINE = re.compile(r"^ *\(([0-9a-f]{4}),([0-9a-f]{4})\) (\w\w|\?\?) (.*?) +# *(u/l|\d+), ?\d+ [^\n#]*$", re.DOTALL)

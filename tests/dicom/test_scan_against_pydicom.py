@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import zlib
 from functools import cache
 from io import BytesIO
@@ -13,15 +12,15 @@ import pydicom.data
 import pytest
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from mrdock.dicom.part10 import decode_file_meta
 from mrdock.dicom.scan import EXPLICIT_BIG, IMPLICIT_LITTLE, Found, Key, Value, Wanted, scan
-from mrdock.dicom.sop_classes import DEFLATED
+from mrdock.dicom.sop_classes import DEFLATED, EXPLICIT_LITTLE
 from mrdock.errors import MalformedError
 from tests.builders import StudyIdentity, classic_fmri, enhanced_mr, part10, raw_data
 from tests.conftest import NeedTool
 
+from .anew import dicom_files, encodings, real_files_anew, synthetic_files_anew
 from .encoding import UNDEFINED
 
 ODD_FILES = Path(pydicom.data.__file__).parent / "test_files"
@@ -91,22 +90,6 @@ def same_reading(data: bytes) -> int:
     return len(expected)
 
 
-def dicom_files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and has_prefix(path)]
-
-
-def has_prefix(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
-
-
-def one_of_each_kind(folder: Path) -> list[Path]:
-    """The first DICOM file of every directory, and every big one."""
-    files = dicom_files(folder)
-    first = {path.parent: path for path in reversed(files)}
-    return [path for path in files if first[path.parent] == path or path.stat().st_size > 1 << 18]
-
-
 def test_every_real_file(real_data: Path) -> None:
     files = list(dicom_files(real_data))
     assert files
@@ -114,34 +97,25 @@ def test_every_real_file(real_data: Path) -> None:
         assert same_reading(path.read_bytes()) > 20, path
 
 
-@pytest.mark.parametrize(
-    ("syntax", "lengths"),
-    [("+ti", "+e"), ("+ti", "-e"), ("+tb", "+e"), ("+tb", "-e"), ("+te", "+e"), ("+te", "-e")],
-    ids=["implicit", "implicit-undefined", "big", "big-undefined", "explicit", "explicit-undefined"],
-)
-def test_real_files_encoded_anew_by_dcmtk(
-    real_data: Path, need_tool: NeedTool, tmp_path: Path, syntax: str, lengths: str
-) -> None:
-    dcmconv = need_tool("dcmconv")
-    uid = {"+ti": IMPLICIT_LITTLE, "+tb": EXPLICIT_BIG, "+te": "1.2.840.10008.1.2.1"}[syntax]
-    for number, path in enumerate(one_of_each_kind(real_data)):
-        target = tmp_path / f"{number}.dcm"
-        subprocess.run([dcmconv, syntax, lengths, str(path), str(target)], check=True, timeout=60)
+@encodings("deflated")
+def test_real_files_encoded_anew_by_dcmtk(real_data: Path, need_tool: NeedTool, tmp_path: Path, encoding: str) -> None:
+    uid = {"i": IMPLICIT_LITTLE, "b": EXPLICIT_BIG, "e": EXPLICIT_LITTLE}[encoding[0]]
+    for path, target in real_files_anew(real_data, tmp_path, need_tool, encoding):
         data = target.read_bytes()
         assert decode_file_meta(data).transfer_syntax == uid
         assert same_reading(data) > 20, path
-        target.unlink()
 
 
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "explicit"])
 def test_synthetic_files_encoded_anew_by_pydicom(implicit: bool) -> None:
+    for data in synthetic_files_anew(implicit=implicit):
+        assert same_reading(data) > 20
+
+
+def test_synthetic_files() -> None:
     who = StudyIdentity()
     for found in (classic_fmri(who, slices=1, dynamics=1)[0], enhanced_mr(who), raw_data(who)):
         assert same_reading(part10(found)) > 20
-        buffer = BytesIO()
-        found.file_meta.TransferSyntaxUID = UID(IMPLICIT_LITTLE if implicit else "1.2.840.10008.1.2.1")
-        found.save_as(buffer, implicit_vr=implicit, little_endian=True, enforce_file_format=True)
-        assert same_reading(buffer.getvalue()) > 20
 
 
 @pytest.mark.filterwarnings("ignore")  # pydicom's own, about files that are wrong on purpose

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mrdock.dock.image_facts import ImageFacts
 from mrdock.dock.queries import InstanceRow, StudyRow
+from mrdock.sorting.image_facts import ImageFacts
 from tests.dock.support import EXPLICIT, MR, START, STUDY
 
 

@@ -31,17 +31,15 @@ def frames(data_set: FileDataset) -> list[bytes]:
     return [data_set.PixelData[at * size : (at + 1) * size] for at in range(int(data_set.NumberOfFrames))]
 
 
-def cut(source: Path, target: Path, missing: Callable[[Index], bool]) -> FileDataset:
-    """Write a file without the frames whose index values are ``missing``; return it as it was before."""
-    whole = read(source)
+def cut(source: Path, target: Path, missing: Callable[[Index], bool]) -> None:
+    """Write a file without the frames whose index values are ``missing``."""
     data_set = read(source)
-    kept = [at for at, index in enumerate(indexes(whole)) if not missing(index)]
-    pixels = frames(whole)
-    groups = whole.PerFrameFunctionalGroupsSequence
+    kept = [at for at, index in enumerate(indexes(data_set)) if not missing(index)]
+    pixels = frames(data_set)
+    groups = data_set.PerFrameFunctionalGroupsSequence
     data_set.PerFrameFunctionalGroupsSequence = [groups[at] for at in kept]
     data_set.PixelData = b"".join(pixels[at] for at in kept)
     data_set.NumberOfFrames = len(kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data_set.save_as(target)
-    return whole

@@ -52,6 +52,41 @@ def test_nifti(image: EnhancedImage, tmp_path: Path, ending: str) -> None:
     assert np.array_equal(np.asarray(back.dataobj), image.data.transpose(1, 0, 2, 3, 4))
 
 
+@pytest.mark.parametrize("order", [None, "1,2,4,5,3", "2,1,3,5,4"])
+@pytest.mark.parametrize("scale", ["float", "stored"])
+def test_nifti_is_what_nibabel_writes(
+    image: EnhancedImage, tmp_path: Path, order: str | None, scale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrdock.enhanced.export._BLOCK", 17)
+    monkeypatch.setattr("mrdock.enhanced.export._WRITE_OUT", 50)
+    other = mrdock.dicomeread(image.path, scale=scale, order=order)
+    monkeypatch.setattr("mrdock.enhanced.export._CHUNK", 200)
+    other.save(str(tmp_path / "ours.nii"))
+    other.to_nifti().to_filename(tmp_path / "theirs.nii")
+    assert (tmp_path / "ours.nii").read_bytes() == (tmp_path / "theirs.nii").read_bytes()
+    unread = EnhancedImage(other.plan)
+    unread.save(str(tmp_path / "streamed.nii"))
+    assert not unread.is_read
+    assert (tmp_path / "streamed.nii").read_bytes() == (tmp_path / "theirs.nii").read_bytes()
+
+
+def test_errors_name_the_file_that_was_asked_for(image: EnhancedImage, tmp_path: Path) -> None:
+    for ending in WRITERS:
+        path = tmp_path / "none" / f"out{ending}"
+        with pytest.raises(OSError) as caught:  # noqa: PT011  # which one it is depends on the writer
+            image.save(str(path))
+        assert caught.value.filename == str(path)
+        assert "part" not in str(caught.value)
+        (tmp_path / "there").mkdir(exist_ok=True)
+        path = tmp_path / "there" / f"out{ending}"
+        path.mkdir()
+        (path / "precious").touch()
+        with pytest.raises(PlaceError, match="is a directory"):
+            image.save(str(path), force=True)
+        assert (path / "precious").exists()
+    assert sorted(each.name for each in (tmp_path / "there").iterdir()) == sorted(f"out{each}" for each in WRITERS)
+
+
 def test_mat(image: EnhancedImage, tmp_path: Path) -> None:
     image.save(str(tmp_path / "out.mat"))
     back = scipy.io.loadmat(tmp_path / "out.mat")

@@ -105,6 +105,35 @@ def test_other_objects_get_a_word(tmp_path: Path) -> None:
         mrdock.dicomeread(str(tmp_path / "nowhere"))
 
 
+@pytest.mark.parametrize(
+    ("sop_class", "words"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.4.2", "an MR Spectroscopy object; dicomeread reads Enhanced MR images"),
+        ("1.2.840.10008.5.1.4.1.1.4.3", "an Enhanced MR Color Image object"),
+        ("1.2.840.10008.5.1.4.1.1.12.1", "an X-Ray Angiographic Image object"),
+        ("1.2.840.10008.5.1.4.1.1.2", "a CT Image object"),
+        ("1.2.3", "an object of no known SOP class"),
+    ],
+)
+def test_what_other_objects_are_called(tmp_path: Path, sop_class: str, words: str) -> None:
+    path = tmp_path / "other.dcm"
+    path.write_bytes(part10(enhanced_mr(StudyIdentity(), rows=2, columns=2, SOPClassUID=sop_class)))
+    assert words in refused(path)
+
+
+@pytest.mark.parametrize("vr", ["LO", "FD"])
+def test_index_values_that_are_no_numbers(tmp_path: Path, vr: str) -> None:
+    saved(tmp_path / "made.dcm")
+    data_set = read(tmp_path / "made.dcm")
+    for item in data_set.PerFrameFunctionalGroupsSequence:
+        content = item.FrameContentSequence[0]
+        values = list(content.DimensionIndexValues)
+        del content.DimensionIndexValues
+        content.add_new(0x00209157, vr, values if vr == "FD" else "\\".join(map(str, values)))
+    data_set.save_as(tmp_path / "made.dcm")
+    assert f"the Dimension Index Values are of VR {vr}, no whole numbers" in refused(tmp_path / "made.dcm")
+
+
 def test_frames_without_index_values_of_the_same_number(tmp_path: Path) -> None:
     saved(tmp_path / "made.dcm")
     data_set = read(tmp_path / "made.dcm")

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -24,6 +19,7 @@ from mrdock.commands.common import (
     output,
     version_option,
 )
+from mrdock.commands.working import working
 from mrdock.files.names import printable
 
 if TYPE_CHECKING:
@@ -85,20 +81,20 @@ def command(journal: str | None, dry_run: bool, as_json: bool, verbose: bool, de
     options = moving.MoveOptions(destination=destdir, **said)
     if journal is not None:
         _only_undo(destdir)
-        with _working(options, as_json) as (progress, stopped):
+        with working(quiet=options.quiet or as_json) as (progress, stopped):
             result = moving.undo(journal, progress=progress, cancelled=stopped)
         _report(result, options, as_json, verbose, undone=True)
     moving.check(options)
     asks = not (options.all_studies or options.unmove or dry_run)
     if asks and not _is_terminal():
         fail("dcm_move", "no terminal to ask for each study: say -a (--all) to take them all", USAGE)
-    with _working(options, as_json) as (progress, stopped):
+    with working(quiet=options.quiet or as_json) as (progress, stopped):
         planned = moving.plan(options, progress=progress, cancelled=stopped)
     if dry_run:
         _show_plan(planned, as_json, verbose)
     if asks:
         planned = _ask(planned)
-    with _working(options, as_json) as (progress, stopped):
+    with working(quiet=options.quiet or as_json) as (progress, stopped):
         result = moving.execute(planned, progress=progress, cancelled=stopped)
     for file in planned.bad:
         click.echo(f"dcm_move: {printable(file.source)}: invalid: {printable(file.reason)}", err=True)
@@ -119,52 +115,6 @@ def _only_undo(destdir: str) -> None:
 
 def _is_terminal() -> bool:
     return sys.stdin.isatty()
-
-
-# ---- while it works ----
-
-
-@contextmanager
-def _working(options: MoveOptions, as_json: bool) -> Iterator[tuple[Any, Callable[[], bool]]]:
-    """What is told of progress, and what says whether Ctrl-C asks to stop: between two files; a second one at once."""
-    stop = threading.Event()
-
-    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal's signature
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, interrupt) for number in heard}
-    try:
-        with _progress(options, as_json) as progress:
-            yield progress, stop.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _progress(options: MoveOptions, as_json: bool) -> Iterator[Any]:
-    """A progress function that draws a bar on standard error, None where that is no terminal."""
-    if options.quiet or as_json or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def progress(word: str, done: int, total: int) -> None:
-            if word not in tasks:
-                tasks[word] = bar.add_task(f"{word:>8}", total=total or None)
-            bar.update(tasks[word], completed=done, total=total or None)
-
-        yield progress
 
 
 # ---- asking ----

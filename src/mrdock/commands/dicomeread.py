@@ -68,7 +68,7 @@ def command(
 
     from mrdock.enhanced import report
     from mrdock.enhanced.export import check_target, save
-    from mrdock.enhanced.image import EnhancedImage, read_cells_of
+    from mrdock.enhanced.image import EnhancedImage
     from mrdock.enhanced.plan import plan_of
 
     if out is not None:
@@ -82,7 +82,7 @@ def command(
         for note in plan.notes:
             remarks.remark(file, note)
     if out is not None or as_json:
-        image = EnhancedImage(plan, read_cells_of(plan))
+        image = EnhancedImage(plan)
         if out is not None:
             save(image, out, force=force)
         if as_json:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from mmap import mmap
 from typing import Final, NamedTuple
 
-from mrdock.dicom.deflated import DEFLATED
 from mrdock.dicom.scan import (
     EXPLICIT_BIG,
     EXPLICIT_LE,
@@ -25,10 +24,9 @@ from mrdock.dicom.scan import (
     Value,
     layout_of,
 )
+from mrdock.dicom.sop_classes import DEFLATED, EXPLICIT_LITTLE
 from mrdock.dicom.taking import Taker
 from mrdock.errors import MalformedError, NotDicomError
-
-EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 
 META_SOP_CLASS: Final = 0x00020002
 META_SOP_INSTANCE: Final = 0x00020003

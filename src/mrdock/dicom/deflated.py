@@ -9,8 +9,6 @@ from typing import Final
 from mrdock.dicom.scan import Buffer
 from mrdock.errors import MalformedError
 
-DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-
 _LONGEST_INFLATED: Final = 64 << 20
 _DEFLATED_STEP: Final = 1 << 16
 

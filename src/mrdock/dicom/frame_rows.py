@@ -4,15 +4,17 @@ Most bytes of a frame's groups are those of the frame before. A frame that was w
 bytes that are the same in all frames of its shape, and between them the values that vary, whose lengths are read and
 followed. A run that is equal byte by byte has the same elements, so that every length of every frame is either compared
 with one that was followed, or followed. Where anything differs from the pattern the slow walk decides: another value
-varies from here on, the frame has another shape, or it is broken.
+varies from here on, the frame has another shape, or it is broken. Of frames whose lengths are all those of the frame
+before many are compared at once.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mrdock.dicom.frame_walk import (
     ITEM,
@@ -29,6 +31,9 @@ from mrdock.dicom.frame_walk import (
 from mrdock.dicom.scan import UNDEFINED, Buffer, Key, Layout
 from mrdock.errors import MalformedError
 
+if TYPE_CHECKING:
+    from mrdock.dicom.frame_alike import Alike
+
 MOST_PIECES = 1 << 16
 """Patterns are kept until they have so many pieces and varying values together; frames that follow none of them are
 walked again for each column. A piece takes half a kilobyte."""
@@ -37,6 +42,7 @@ MOST_VARYING = 1 << 10
 """A shape with more varying values than this is not kept either."""
 
 _TRIED: Final = 4  # the shapes seen last
+_WORTH_NUMPY: Final = 1 << 13  # so many frames take longer one by one than numpy takes to load
 _TAIL: Final = -1
 _LENGTHS: Final = {
     (size, big): struct.Struct((">" if big else "<") + code).unpack_from
@@ -119,6 +125,11 @@ class Pattern:
         positions.append(pos)
         return positions if pos <= limit else None
 
+    def values(self, positions: Sequence[int]) -> list[tuple[int, int]]:
+        """Where the values that vary begin and end in a frame of these positions."""
+        gaps = (gap for _, gap in self.slots.values())
+        return [(start, after - gap) for start, after, gap in zip(positions, positions[1:], gaps, strict=False)]
+
     def positions_of(self, item: Item) -> list[int]:
         """The positions of an item of this shape that was walked."""
         return [*(item.starts[piece] for piece in self.slots), item.end]
@@ -170,6 +181,7 @@ class Rows:
         self._follows: dict[bytes, bytes] = {}
         self._loose: list[int] = []
         self._pieces = 0
+        self._alike: Alike | None = None
 
     def walk(self, pos: int, length: int, limit: int, layout: Layout, most: int) -> None:
         """Walk the sequence whose value is at ``pos``, of not more than ``most`` items.
@@ -180,8 +192,12 @@ class Rows:
             if length > limit - pos:
                 raise MalformedError("the per-frame functional groups are cut short")
             limit = pos + length
+        if "numpy" in sys.modules or most >= _WORTH_NUMPY:
+            from mrdock.dicom.frame_alike import Alike
+
+            self._alike = Alike()
         while length == UNDEFINED or pos < limit:
-            end = self._fast(pos, limit)
+            end = self._fast(pos, limit, most)
             if end is None:
                 tag, size = read_mark(self._data, pos, limit, layout)
                 if tag == SEQUENCE_END and length == UNDEFINED:
@@ -192,8 +208,8 @@ class Rows:
                 if tag != ITEM:
                     raise MalformedError(f"frame {len(self.starts) + 1}: no item where one should stand")
                 end = self._slow(pos, limit)
-            self.starts.append(pos)
-            self.ends.append(end)
+                self.starts.append(pos)
+                self.ends.append(end)
             pos = end
             if len(self.starts) > most:
                 raise MalformedError(f"the per-frame functional groups have more than {most} items")
@@ -201,8 +217,11 @@ class Rows:
             stretch.pattern.steps.clear()
         self._current.clear()
 
-    def _fast(self, pos: int, limit: int) -> int | None:
-        """Where the frame at ``pos`` ends if it is like one of the last."""
+    def _fast(self, pos: int, limit: int, most: int) -> int | None:
+        """Note the frame at ``pos`` if it is like one of the last, and those behind it that are like it.
+
+        Return where they end, None where it is another.
+        """
         recent = self._recent
         if not recent:
             return None
@@ -216,8 +235,27 @@ class Rows:
                 stretch.positions.extend(positions)
                 if shape != last or first != last:
                     self._seen(shape)
-                return positions[-1]
+                end = positions[-1]
+                self.starts.append(pos)
+                self.ends.append(end)
+                return end if self._alike is None else self._behind(self._alike, stretch, positions, limit, most)
         return None
+
+    def _behind(self, alike: Alike, stretch: Stretch, positions: list[int], limit: int, most: int) -> int:
+        """Note the frames that are like the last one, which has these positions; return where they end."""
+        start, end = self.starts[-1], self.ends[-1]
+        values = stretch.pattern.values(positions)
+        found = alike.after(self._data, start, values, end, limit, most - len(self.starts))
+        if not found:
+            return end
+        from mrdock.dicom.frame_alike import repeated
+
+        size = end - start
+        stretch.frames.extend(range(len(self.starts), len(self.starts) + found))
+        stretch.positions.frombytes(repeated(positions, size, found))
+        self.starts.extend(range(end, end + found * size, size))
+        self.ends.extend(range(end + size, end + found * size + 1, size))
+        return end + found * size
 
     def _seen(self, shape: bytes) -> None:
         if self._recent:
@@ -274,8 +312,9 @@ class Rows:
                 continue
             if entry.piece in pattern.slots:
                 slot, gap = pattern.slots[entry.piece]
-                bounds = zip(positions[slot :: pattern.width], positions[slot + 1 :: pattern.width], strict=True)
-                yield Part(frames, entry, [bytes(self._data[start : end - gap]) for start, end in bounds])
+                starts, ends = positions[slot :: pattern.width], positions[slot + 1 :: pattern.width]
+                bounds = map(slice, starts, [end - gap for end in ends] if gap else ends)
+                yield Part(frames, entry, list(map(bytes, map(self._data.__getitem__, bounds))))
             else:
                 yield Part(frames, entry, [pattern.item.raw(self._data, entry)])
         for frame, item in self._walked_again():

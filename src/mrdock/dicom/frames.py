@@ -78,6 +78,8 @@ class FrameTable:
         self._per_frame_at: tuple[int, int] | None = None
         self._walked: tuple[Rows | None, Item | None] | None = None
         self._places: dict[Place, Place] | None = None
+        self._columns: dict[Place, Column] = {}
+        self._items: list[tuple[int, int]] | None = None
         try:
             self._look(start)
         except struct.error:
@@ -112,7 +114,11 @@ class FrameTable:
         Number of Frames and the items of the per-frame groups differ.
         """
         found = self._find(where)
-        return None if found is None else self._column(found)
+        if found is None:
+            return None
+        if found not in self._columns:
+            self._columns[found] = self._column(found)
+        return self._columns[found]
 
     def __contains__(self, where: Where) -> bool:
         """Whether any frame has it; raises as `column`."""
@@ -130,10 +136,9 @@ class FrameTable:
     def items(self) -> list[tuple[int, int]]:
         """Where each frame's item of the per-frame groups begins and ends in the data, head and delimiter included."""
         rows, _ = self._walk()
-        if rows is None:
-            return []
-        starts = rows.starts.tolist()
-        return list(zip(starts, rows.ends.tolist(), strict=True))
+        if self._items is None:
+            self._items = list(zip(rows.starts.tolist(), rows.ends.tolist(), strict=True)) if rows else []
+        return self._items
 
     def close(self) -> None:
         """Let go of the file; columns that were asked for stay good."""
@@ -245,8 +250,7 @@ class FrameTable:
         return sorted((place for place in self._all_places() if not _is_creator(place)), key=_order)
 
     def _column(self, place: Place) -> Column:
-        written = self._all_places()[place]
-        return Column(written, self.frames, self._parts(place))
+        return Column(self._all_places()[place], self.frames, self._parts(place))
 
     def _parts(self, place: Place) -> list[Part]:
         rows, shared = self._walk()

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from typing import Final
 
-from mrdock.dicom.beginning import EXPLICIT_LITTLE, MetaTaker, as_it_looks
-from mrdock.dicom.deflated import DEFLATED, inflate
+from mrdock.dicom.beginning import MetaTaker, as_it_looks
+from mrdock.dicom.deflated import inflate
 from mrdock.dicom.elements import Element, walk, walk_meta
 from mrdock.dicom.reading import open_noatime
 from mrdock.dicom.scan import Buffer
+from mrdock.dicom.sop_classes import DEFLATED, EXPLICIT_LITTLE
 from mrdock.errors import NotDicomError
 
 _LONGEST_UID: Final = 64

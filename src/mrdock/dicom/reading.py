@@ -33,9 +33,10 @@ from itertools import islice
 from mmap import ACCESS_READ, mmap
 from typing import Final, TypeVar
 
-from mrdock.dicom.beginning import EXPLICIT_LITTLE, META_SOP_CLASS, META_SOP_INSTANCE, Beginning, MetaTaker, as_it_looks
-from mrdock.dicom.deflated import DEFLATED, inflated_steps
+from mrdock.dicom.beginning import META_SOP_CLASS, META_SOP_INSTANCE, Beginning, MetaTaker, as_it_looks
+from mrdock.dicom.deflated import inflated_steps
 from mrdock.dicom.scan import Found, Key, Value, Wanted, layout_of
+from mrdock.dicom.sop_classes import DEFLATED, EXPLICIT_LITTLE
 from mrdock.dicom.taking import Taker
 from mrdock.dicom.values import SPECIFIC_CHARACTER_SET, Header
 from mrdock.errors import DicomError, MalformedError, NotDicomError

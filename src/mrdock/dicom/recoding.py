@@ -58,6 +58,12 @@ def encode_element(tag: int, vr: str, length: int, transfer_syntax: str) -> byte
     return head + raw + (struct.pack(order + "HI", 0, length) if raw in LONG_VRS else struct.pack(order + "H", length))
 
 
+def little_endian(vr: str, raw: bytes) -> bytes:
+    """A value of a big endian data set with the bytes of its words in the other order."""
+    size = _SIZES.get(vr, 1)
+    return _swapped(raw, size) if size > 1 else raw
+
+
 class _Writer:
     """Writes one data set."""
 

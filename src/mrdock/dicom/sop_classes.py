@@ -390,6 +390,9 @@ def file_prefix(sop_class_uid: str) -> str:
     return UNKNOWN_PREFIX if known is None else known.prefix
 
 
+EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
+"""Explicit VR Little Endian, that of every File Meta Information too."""
+
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 """Deflated Explicit VR Little Endian: the whole data set is compressed, its tags cannot be read in passing."""
 
@@ -402,7 +405,7 @@ DEFLATED_IMAGE_FRAME: Final = "1.2.840.10008.1.2.8.1"
 # Left out are JPIP (the pixels stay with the sender), SMPTE ST 2110 (streams), RFC 2557 MIME and XML encoding (no
 # data sets), the retired JPEG processes, and Papyrus 3.
 UNCOMPRESSED: Final = (
-    "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
+    EXPLICIT_LITTLE,
     "1.2.840.10008.1.2",  # Implicit VR Little Endian
     "1.2.840.10008.1.2.2",  # Explicit VR Big Endian (retired)
 )

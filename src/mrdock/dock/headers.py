@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from mrdock.dicom.deflated import DEFLATED, inflate
+from mrdock.dicom.deflated import inflate
 from mrdock.dicom.scan import Buffer, Found, Wanted, scan
-from mrdock.dicom.sop_classes import WITHOUT_STUDY
+from mrdock.dicom.sop_classes import DEFLATED, WITHOUT_STUDY
 from mrdock.dicom.values import SPECIFIC_CHARACTER_SET, Header, is_uid
-from mrdock.dock import wholeness
 from mrdock.dock.settings import ROUTE_FIELDS, RouteSettings
 from mrdock.errors import MalformedError
 from mrdock.files.locations import find_path
+from mrdock.sorting import wholeness
 
 SOP_CLASS: Final = 0x00080016
 SOP_INSTANCE: Final = 0x00080018

@@ -24,9 +24,9 @@ from mrdock.dock.settings import Settings
 from mrdock.dock.states import Event
 from mrdock.dock.store import Store, StudyDirectory, lock_study
 from mrdock.dock.taken import mark_all_taken, mark_taken
-from mrdock.dock.wholeness import ImageFacts, judge_series
 from mrdock.dock.words import counted
 from mrdock.errors import StoreError
+from mrdock.sorting.wholeness import ImageFacts, judge_series
 
 log = logging.getLogger("mrdock.dock")
 

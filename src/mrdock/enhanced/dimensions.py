@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mrdock.dicom import tags
 from mrdock.dicom.frames import Column, FrameTable
 from mrdock.dicom.scan import Key
-from mrdock.enhanced.grid import ranked
+from mrdock.enhanced.grid import combinations, ranked
 from mrdock.enhanced.source import Pointer, Source
 
 STACK: Final = "stack_id"
@@ -90,7 +90,7 @@ class Dimensions:
 
     def distinct(self) -> bool:
         """Whether no two frames have the same index values."""
-        return len(np.unique(self.index, axis=0)) == len(self.index) if self.index.shape[1] else len(self.index) < 2
+        return _distinct(self.index) == len(self.index)
 
 
 def dimensions_of(source: Source) -> Dimensions:
@@ -119,6 +119,8 @@ def _index_values(source: Source) -> NDArray[Any]:
     if column is None:
         return np.empty((source.table.frames, 0), np.int64)
     values, counts = column.values, column.counts
+    if values.dtype.kind not in "iu":
+        raise source.broken(f"the Dimension Index Values are of VR {column.vr}, no whole numbers")
     values = values.reshape(len(values), -1)
     short = np.flatnonzero(counts != values.shape[1])
     if len(short):
@@ -151,14 +153,19 @@ def _ranks(table: FrameTable, pointer: Pointer) -> tuple[NDArray[np.int64], int]
     return ranked(np.array(dimension.labels(range(table.frames)), dtype=np.str_))
 
 
+def _distinct(index: NDArray[Any]) -> int:
+    """How many different rows there are."""
+    return combinations(list(index.T), len(index))[1] if index.shape[1] else min(1, len(index))
+
+
 def _told_apart(table: FrameTable, whole: Dimensions, names: set[str]) -> Dimensions:
     """Add attributes that tell more frames apart, until all are or none is left."""
     index, found = whole.index.astype(np.int64), list(whole.dimensions)
-    count = len(np.unique(index, axis=0)) if index.shape[1] else 1
+    count = _distinct(index)
     for pointer in (*_STANDARD, *_FURTHER):
         ranks, _ = _ranks(table, pointer)
         longer = np.column_stack([index, ranks])
-        more = len(np.unique(longer, axis=0))
+        more = _distinct(longer)
         if more > count:
             found.append(_dimension(table, pointer, ranks, len(found), names))
             index, count = longer, more
@@ -192,7 +199,7 @@ def _valued(table: FrameTable, column: Column, pointer: Pointer, name: str, labe
     values, unit = column.values, _UNITS.get(pointer.key, "")
     if values.dtype == object:
         texts = ["" if value is None else value for value in values.tolist()]
-        if any(isinstance(text, bytes) for text in texts):
+        if bytes in set(map(type, texts)):
             texts = [text.hex() if isinstance(text, bytes) else text for text in texts]
         return Dimension(name, label, unit, np.array(texts, dtype=np.str_))
     if pointer.key == _B_VALUE:

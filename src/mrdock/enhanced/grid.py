@@ -19,6 +19,8 @@ from mrdock.errors import ChoiceError, MalformedError
 
 Ints = NDArray[np.int64]
 
+_DENSE: Final = 4
+
 MOST_EMPTY: Final = 64
 """A full grid may have so many times as many cells as there are frames."""
 
@@ -61,12 +63,26 @@ class DuplicateError(MalformedError):
 
 def ranked(values: NDArray[Any]) -> tuple[Ints, int]:
     """Which of the distinct values, in ascending order from 0, each value is; and how many these are."""
+    values = values.reshape(-1)
+    if values.dtype.kind in "iu" and len(values):
+        low, high = int(values.min()), int(values.max())
+        if high - low < _DENSE * len(values):  # without sorting
+            places = values.astype(np.int64) - values.min().astype(np.int64)
+            there = np.zeros(high - low + 1, np.int64)
+            there[places] = 1
+            numbers = np.cumsum(there)
+            return numbers[places] - 1, int(numbers[-1])
     distinct, ranks = np.unique(values, return_inverse=True)
     return ranks.reshape(-1).astype(np.int64), len(distinct)
 
 
+def combinations(columns: Sequence[NDArray[Any]], frames: int) -> tuple[Ints, int]:
+    """The combinations of values that occur, ranked: the last of ``columns``, each (frames,), counts most."""
+    return _joined([ranked(column)[0] for column in columns], frames)
+
+
 def _joined(ranks: Sequence[Ints], frames: int) -> tuple[Ints, int]:
-    """The combinations that occur, ranked: the last of ``ranks`` counts most. No number gets beyond frames squared."""
+    """The same of ranks. No number gets beyond frames squared."""
     found, size = np.zeros(frames, np.int64), 1
     for each in reversed(ranks):
         distinct = int(each.max(initial=0)) + 1

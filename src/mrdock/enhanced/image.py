@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def dicomeread(
-    path: str,
+    path: str | os.PathLike[str],
     scale: bool | str = True,
     order: Order = None,
     combine: Combine = None,
@@ -47,15 +47,27 @@ def dicomeread(
 
 
 class EnhancedImage:
-    """One file's images: ``data`` has the axes ``dims``, row and column first.
+    """One file's images; see `dicomeread`, which reads the ``data`` at once."""
 
-    The planes lie one after the other in memory; `numpy.ascontiguousarray` gives a copy in C order.
-    """
-
-    def __init__(self, plan: Plan, data: NDArray[Any]) -> None:
-        """Put together; see `dicomeread`."""
+    def __init__(self, plan: Plan, data: NDArray[Any] | None = None) -> None:
+        """Put together; without data it is read when it is first asked for."""
         self.plan = plan
-        self.data = data
+        self._data = data
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The values; their axes are ``dims``, row and column first.
+
+        The planes lie one after the other in memory; `numpy.ascontiguousarray` gives a copy in C order.
+        """
+        if self._data is None:
+            self._data = read_cells_of(self.plan)
+        return self._data
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the data is in memory."""
+        return self._data is not None
 
     @property
     def path(self) -> str:
@@ -180,7 +192,7 @@ class EnhancedImage:
 
     def __repr__(self) -> str:
         axes = " x ".join(f"{name} {size}" for name, size in zip(self.dims, self.shape, strict=True))
-        return f"<EnhancedImage {axes}, {self.data.dtype}>"
+        return f"<EnhancedImage {axes}, {self.plan.dtype}>"
 
 
 def read_cells_of(plan: Plan) -> NDArray[Any]:

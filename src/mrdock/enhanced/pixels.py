@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mrdock.dicom.deflated import DEFLATED
 from mrdock.dicom.reading import open_noatime
 from mrdock.dicom.scan import EXPLICIT_BIG, IMPLICIT_LITTLE, UNDEFINED
+from mrdock.dicom.sop_classes import DEFLATED, EXPLICIT_LITTLE
 from mrdock.enhanced.source import Source, bits_of, identity_of
 from mrdock.errors import MalformedError, UnsuitableError
 from mrdock.files.names import printable
@@ -30,7 +30,7 @@ Plane = NDArray[Any]
 _BLOCK: Final = 1 << 20
 _FEW: Final = 64
 _LEAST_ENCODED: Final = 10  # an item's head and two bytes
-_NATIVE: Final = frozenset({"", IMPLICIT_LITTLE, "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", EXPLICIT_BIG})
+_NATIVE: Final = frozenset({"", IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG})
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,9 @@ class Pixels:
         from pydicom.pixels.decoders.base import get_decoder
 
         try:
-            decoder = get_decoder(self.transfer_syntax)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a UID that is none
+                decoder = get_decoder(self.transfer_syntax)
         except NotImplementedError:
             raise UnsuitableError(f"{printable(self.path)}: pixels of {self._syntax()} cannot be decoded") from None
         if not decoder.is_available:
@@ -177,7 +179,9 @@ class Pixels:
     def _syntax(self) -> str:
         from pydicom.uid import UID
 
-        return UID(self.transfer_syntax).name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return printable(UID(self.transfer_syntax).name)
 
 
 def pixels_of(source: Source) -> Pixels:

@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mrdock.dicom.deflated import DEFLATED
 from mrdock.dicom.frames import FrameTable
 from mrdock.dicom.opening import DataSet
 from mrdock.dicom.reading import open_noatime
 from mrdock.dicom.scan import Key
+from mrdock.dicom.sop_classes import DEFLATED
 from mrdock.dicom.tags import folded
 from mrdock.enhanced.dimensions import dimensions_of
 from mrdock.enhanced.roles import roles_of
@@ -127,7 +127,9 @@ def _times(table: FrameTable) -> NDArray[Any] | None:
     """The temporal position of each frame, where frames say several."""
     for where in _TIMES:
         column = table.column(where)
-        if column is not None and column.varying and column.values.ndim == 1 and (column.counts == 1).all():
+        if column is None or column.values.ndim != 1 or not (column.counts == 1).all():
+            continue
+        if (column.values != column.values[0]).any():
             return column.values
     return None
 

@@ -64,6 +64,7 @@ class Counts:
         """``kept`` are the frames that stay; ``times`` is known where acquisitions are temporal positions."""
         self._table = source.table
         self._kept = kept
+        self._dropped = set(range(source.table.frames)) - set(kept)
         self._changes: dict[tuple[Key, ...], Change] = {}
         if times is not None:
             self._changes[_TIME,] = times
@@ -84,11 +85,22 @@ class Counts:
     def _change(self, attributes: tuple[Key, ...]) -> Change:
         known = self._changes.get(attributes)
         if known is None:
-            columns = [column.texts() for key in attributes if (column := self._table.column(key)) is not None]
-            rows = list(zip(*columns, strict=True))
-            known = Change(len(set(rows)), len({rows[frame] for frame in self._kept}) if rows else 0)
-            self._changes[attributes] = known
+            known = self._changes[attributes] = self._counted(attributes)
         return known
+
+    def _counted(self, attributes: tuple[Key, ...]) -> Change:
+        """What `_change` remembers; which number it is does not matter where it stays."""
+        columns = [column for key in attributes if (column := self._table.column(key)) is not None]
+        if not columns:
+            return Change(0, 0)
+        texts = [column.texts() for column in columns if column.varying]
+        gone = {tuple(each[frame] for each in texts) for frame in self._dropped}
+        for frame in self._kept:
+            gone.discard(tuple(each[frame] for each in texts))
+            if not gone:  # as many as before
+                return Change(0, 0)
+        before = len(set(zip(*texts, strict=True)))
+        return Change(before, before - len(gone))
 
 
 def _may_count(element: Element) -> bool:
@@ -107,20 +119,19 @@ def set_times_of_frames(source: Source, edits: Edits, kept: Sequence[int], chang
     column = source.table.column(NUMBER_OF_TIMES)
     if column is None or change.before <= change.after:
         return
-    known: dict[int, bytes] = {}
-    for part in column.parts:
-        known.update(zip(part.frames, part.raws * len(part.frames) if len(part.raws) == 1 else part.raws, strict=True))
-    frames = [frame for frame in kept if frame in known]
-    values = {known[frame] for frame in frames}
     items = source.table.items()
-    if not shared and len(values) == 1 and len(frames) == len(kept):
+    values = {raw for part in column.parts for raw in part.raws}
+    everywhere = sum(len(part.frames) for part in column.parts) == len(items)
+    if not shared and len(values) == 1 and everywhere:
         (value,) = values
-        for swap in _swaps(source, edits, [items[frame] for frame in frames], value, change):
+        for swap in _swaps(source, edits, [items[frame] for frame in kept], value, change):
             edits.swap(swap)
         return
-    for frame in frames:
-        for at, new in _in_items(source, edits, [items[frame]], change):
-            edits.replace(at, at + len(new), new)
+    there = {frame for part in column.parts for frame in part.frames}
+    for frame in kept:
+        if frame in there:
+            for at, new in _in_items(source, edits, [items[frame]], change):
+                edits.replace(at, at + len(new), new)
 
 
 def _swaps(source: Source, edits: Edits, items: Sequence[Span], value: bytes, change: Change) -> Iterator[Swap]:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrdock.enhanced.dimensions import Dimension, Dimensions
-from mrdock.enhanced.grid import ranked
+from mrdock.enhanced.grid import combinations
 from mrdock.enhanced.roles import Role
 
 
@@ -171,11 +171,7 @@ def _varies(column: NDArray[Any]) -> bool:
 
 def _ranks(rows: NDArray[Any]) -> NDArray[np.int64]:
     """Which of the distinct rows each row is, from 0 in ascending order; the last column counts most."""
-    found = np.zeros(len(rows), np.int64)
-    for column in reversed(range(rows.shape[1])):
-        own, size = ranked(rows[:, column])
-        found, _ = ranked(found * size + own)
-    return found
+    return combinations(list(rows.T), len(rows))[0]
 
 
 def _acquisitions(by: By, cells: _Cells, names: Sequence[str]) -> tuple[Acquisition, ...]:
@@ -189,7 +185,7 @@ def _acquisitions(by: By, cells: _Cells, names: Sequence[str]) -> tuple[Acquisit
     np.maximum.at(most, found % len(kind_of_cell), counts)
     images = np.bincount(kind_of_cell, weights=most).astype(np.int64)  # of each kind
     kinds: list[set[int]] = [set() for _ in names]
-    for own in np.unique(number * len(images) + kind).tolist():
+    for own in set((number * len(images) + kind).tolist()):
         kinds[own // len(images)].add(own % len(images))
     order = np.argsort(number, kind="stable")
     frames = np.split(order, np.searchsorted(number[order], np.arange(1, len(names))))

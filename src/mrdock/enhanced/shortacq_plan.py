@@ -19,6 +19,7 @@ from mrdock.dicom.elements import PER_FRAME, Element, walk
 from mrdock.dicom.opening import DataSet
 from mrdock.dicom.recoding import encode_element
 from mrdock.dicom.scan import EXPLICIT_BIG, UNDEFINED
+from mrdock.dicom.sop_classes import EXPLICIT_LITTLE
 from mrdock.enhanced.shortacq_counts import NUMBER_OF_TIMES, Change, Counts, set_times_of_frames
 from mrdock.enhanced.shortacq_edits import Edits, Piece
 from mrdock.enhanced.shortacq_find import By, Found
@@ -26,7 +27,6 @@ from mrdock.enhanced.shortacq_pixels import Run, drop_fragments, drop_native
 from mrdock.enhanced.source import Source, bits_of
 from mrdock.errors import UnsuitableError
 
-_EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 _SOP_INSTANCE: Final = 0x00080018
 _LENGTH_TO_END: Final = 0x00080001
 _META_LENGTH, _META_INSTANCE = 0x00020000, 0x00020003
@@ -238,7 +238,7 @@ def _set_group_lengths(data_set: DataSet, root: Root, edits: Edits) -> None:
 
 def _new_prefix(data_set: DataSet, prefix: bytes, instance: str) -> bytes:
     """Preamble and File Meta Information with the new SOP Instance UID and its group's length."""
-    edits = Edits(prefix, _EXPLICIT_LITTLE)
+    edits = Edits(prefix, EXPLICIT_LITTLE)
     by_tag = {element.tag: element for element in data_set.meta}
     identity, length = by_tag.get(_META_INSTANCE), by_tag.get(_META_LENGTH)
     if identity is None:

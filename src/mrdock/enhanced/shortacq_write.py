@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
-import zlib
+import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -78,13 +76,13 @@ class Beside:
                 for block in _blocks(piece, source):
                     write_all(self._descriptor, block)
             return
-        with ThreadPoolExecutor(1) as helper:  # copies while the rest is put together here
-            copied = helper.submit(_copy, source, self._descriptor, large)
+        with _Copying(source, self._descriptor, large):  # while the rest is put together here
             _write_small(self._descriptor, small, source)
-            copied.result()
 
     def write_deflated(self, prefix: bytes, pieces: Iterable[Piece], data: Buffer) -> None:
         """Write pieces of an inflated data set, deflated (PS3.5 section A.5)."""
+        import zlib
+
         deflate = zlib.compressobj(wbits=-15)
         written = len(prefix)
         write_all(self._descriptor, prefix)
@@ -123,6 +121,8 @@ class Beside:
 
     def _make_durable(self) -> None:
         """Give it the old one's owner, mode and attributes, and have all of it on disk."""
+        import shutil
+
         status = os.stat(self.path)
         if hasattr(os, "fchown"):
             with suppress(PermissionError):
@@ -154,6 +154,37 @@ class Beside:
         raise PlaceError(f"{printable(self.path)}: it has {_MOST_BACKUPS} backups already")
 
 
+class _Copying:
+    """Copies large pieces in a thread, which has ended when the block ends; what failed there is raised then."""
+
+    def __init__(self, source: int, target: int, spans: Iterable[tuple[int, Span]]) -> None:
+        self._words = source, target, spans
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._stop.set()
+        try:
+            self._thread.join()
+        except BaseException:  # an interrupt: the files are closed next
+            self._stop.set()
+            self._thread.join()
+            raise
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            _copy(*self._words, self._stop)
+        except BaseException as error:  # noqa: BLE001  # raised where it is joined
+            self._error = error
+
+
 def _length(piece: Piece) -> int:
     if isinstance(piece, bytes):
         return len(piece)
@@ -176,11 +207,11 @@ def _write_small(target: int, pieces: Iterable[tuple[int, Piece]], source: int) 
     start, collected = 0, bytearray()
     for at, piece in pieces:
         if at != start + len(collected) or len(collected) >= _BLOCK:
-            _write_at(target, start, collected)
+            _write_out(target, start, collected)
             start, collected = at, bytearray()
         for block in _blocks(piece, source):
             collected += block
-    _write_at(target, start, collected)
+    _write_out(target, start, collected)
 
 
 def _write_at(target: int, at: int, data: bytes | bytearray | memoryview) -> None:
@@ -190,8 +221,15 @@ def _write_at(target: int, at: int, data: bytes | bytearray | memoryview) -> Non
         view, at = view[count:], at + count
 
 
-def _copy(source: int, target: int, spans: Iterable[tuple[int, Span]]) -> None:
-    """Copy large pieces where they belong, and have them written out meanwhile.
+def _write_out(target: int, start: int, data: bytearray) -> None:
+    """Write what was collected, and have it on its way to the disk."""
+    _write_at(target, start, data)
+    if len(data) >= _BLOCK:
+        begin_writing_out(target, start, len(data))
+
+
+def _copy(source: int, target: int, spans: Iterable[tuple[int, Span]], stop: threading.Event) -> None:
+    """Copy large pieces where they belong until told to stop, and have them written out meanwhile.
 
     By reading and writing: what is copied hardly ever begins at a page of both files, and then the kernel's own copying
     is slower.
@@ -200,7 +238,7 @@ def _copy(source: int, target: int, spans: Iterable[tuple[int, Span]]) -> None:
     unwritten = 0
     for to, (start, end) in spans:
         at, shift = start, to - start
-        while at < end:
+        while at < end and not stop.is_set():
             most = _BLOCK - (at + shift) % _BLOCK  # to the target's next whole block
             count = os.preadv(source, [buffer[: min(most, end - at)]], at)
             if not count:
@@ -209,7 +247,7 @@ def _copy(source: int, target: int, spans: Iterable[tuple[int, Span]]) -> None:
             at += count
             unwritten += count
             if unwritten >= _WRITE_OUT:
-                begin_writing_out(target, at + shift - unwritten)
+                begin_writing_out(target, at + shift - unwritten, unwritten)
                 unwritten = 0
 
 

@@ -149,14 +149,15 @@ class Source:
         if sop_class in (ENHANCED_MR, LEGACY_CONVERTED):
             return
         if sop_class == CLASSIC_MR:
-            what = (
-                f"a classic MR image, one frame a file; {tool} reads Enhanced MR: dcm2niix converts a series of "
-                "such files, pydicom reads a single one"
-            )
+            what = f"a classic MR image, one frame a file; {tool} reads Enhanced MR"
+            if tool == "dicomeread":
+                what += ": dcm2niix converts a series of such files, pydicom reads a single one"
         else:
             known = STORAGE_CLASSES.get(sop_class)
             name = f"{known.name.removesuffix(' Storage')} object" if known else "object of no known SOP class"
-            what = f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}; {tool} reads Enhanced MR images"
+            spelt = not name[1:2].islower()  # MR, X-Ray: as the letters are called
+            article = "an" if name[0] in ("AEFHILMNORSX" if spelt else "AEIOUaeiou") else "a"
+            what = f"{article} {name}; {tool} reads Enhanced MR images"
         raise self.unsuitable(what)
 
     def _pointer(self, item: dict[int, Element]) -> Pointer | None:

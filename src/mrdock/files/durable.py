@@ -92,14 +92,15 @@ def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def begin_writing_out(descriptor: int, start: int = 0) -> None:
+def begin_writing_out(descriptor: int, start: int = 0, length: int = 0) -> None:
     """Have the kernel begin to write a file's pages to disk, so that its fsync finds less to wait for.
 
-    Only what was not synced yet, from ``start`` on: of the rest it would forget what it has in memory.
+    Only what was not synced yet, from ``start`` on (``length`` bytes, 0: to the end): of the rest it would forget what
+    it has in memory.
     """
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):
-            os.posix_fadvise(descriptor, start, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def write_whole(name: str, data: bytes, *, directory: int, mode: int = 0o640) -> None:

@@ -129,6 +129,9 @@ class Run:
         source, target = self._asides.get(item.number, item.step.source), item.step.target
         if self._batch.concerns(source, target):
             self._batch.flush()
+        if item.step.kind is Kind.FOLDER:
+            self._take_folder(item)
+            return
         if phase is not Phase.FROM_ASIDE and (reason := self._unfit(item)):
             self._left(item, reason)
         elif phase is Phase.ASIDE:
@@ -189,6 +192,23 @@ class Run:
             moves = (item for item in self._items if item.step.kind is Kind.MOVE)
             self._leaving = {item.step.source: item.number for item in moves}
         return path in self._leaving and self._leaving[path] not in self._results
+
+    def _take_folder(self, item: Planned) -> None:
+        """Take away an empty directory, with one made at the target in its stead."""
+        source, target = item.step.source, item.step.target
+        if source == target:
+            self._end(item, How.DONE, target)
+            return
+        self._batch.flush()  # files may still be on their way out
+        try:
+            os.rmdir(source)
+        except OSError as error:
+            self._failed(item, error)
+            return
+        self._directories.pop(source, None)
+        self._touched.pop(source, None)
+        self._touched[os.path.dirname(source)] = None
+        self._end(item, How.DONE, "" if self._prepare(target) else target)
 
     # ---- cycles ----
 

@@ -7,6 +7,7 @@ escapes), so that they come back byte for byte:
     ["directory", path]                                        missing when the plan was made
     ["move" or "copy", source, target, size, mtime in ns, inode, mode, links]      one for each step, numbered from 0
     ["write", target, size, SHA-256]
+    ["folder", directory, target, ...]                         an empty directory that is taken away; numbers as above
     {"plan": "whole"}                                          without this line nothing was touched
     ["there", path]                                            a directory that somebody else made meanwhile
     ["done" or "beside" or "same", step, place, mtime in ns]   a copy's place; a place that is not the target; ...

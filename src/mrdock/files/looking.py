@@ -20,7 +20,7 @@ def looked_at(number: int, step: Step) -> Planned:
 
         return Planned(number, step, len(step.data), digest=hashlib.sha256(step.data).hexdigest())
     try:
-        status = os.lstat(step.source) if step.kind is Kind.MOVE else os.stat(step.source)
+        status = os.stat(step.source) if step.kind is Kind.COPY else os.lstat(step.source)
     except OSError:
         return Planned(number, step)
     size, modified_ns = step.seen or (status.st_size, status.st_mtime_ns)
@@ -37,10 +37,15 @@ def only_once(planned: Iterable[Planned]) -> None:
             seen.add(item.step.source)
 
 
+def folder_of(step: Step) -> str:
+    """The directory that has to be there for a step."""
+    return step.target if step.kind is Kind.FOLDER else os.path.dirname(step.target)
+
+
 def missing_directories(planned: Iterable[Planned]) -> list[str]:
     """The directories above the targets that are not there, those above before those below."""
     missing: dict[str, None] = {}
-    for path in dict.fromkeys(os.path.dirname(item.step.target) for item in planned):
+    for path in dict.fromkeys(folder_of(item.step) for item in planned):
         chain: list[str] = []
         here = path
         while here not in missing and not os.path.lexists(here):

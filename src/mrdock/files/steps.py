@@ -20,6 +20,11 @@ class Kind(StrEnum):
     WRITE = "write"
     """A small file of our own, such as a series' info."""
 
+    FOLDER = "folder"
+    """An empty directory is taken away, and one is made at the target in its stead; undo brings it back with its mode
+    and time. Where source and target are one, the directory stays, and undo gives it the time that it had. Behind all
+    other steps, those of directories below before those above."""
+
 
 class How(StrEnum):
     """How a step ended."""

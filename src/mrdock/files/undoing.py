@@ -24,6 +24,7 @@ from mrdock.errors import BusyError, JournalError
 from mrdock.files.batch import one_file
 from mrdock.files.copying import reason_of, same_files
 from mrdock.files.executor import CANCELLED, Run
+from mrdock.files.folders import Folders
 from mrdock.files.names import printable
 from mrdock.files.steps import Cancelled, How, Kind, Outcome, Planned, Progress, Result, Step, hidden_name
 from mrdock.files.syncing import numbers_last, sync_directories
@@ -47,9 +48,11 @@ def undo(
     """
     if journal.undone or not journal.whole:
         return []
+    status = _status(journal.path)
     journal.reopen()
     try:
-        results, whole = _Undo(journal, progress, jobs).results(cancelled)
+        closed_ns = status.st_mtime_ns if status is not None and journal.finished else 0
+        results, whole = _Undo(journal, progress, jobs, closed_ns).results(cancelled)
         if whole and all(result.how is not How.LEFT for result in results):
             journal.finish_undo()
     except OSError as error:
@@ -83,6 +86,7 @@ def _recover(journal: Journal) -> int:
     try:
         count = _Undo(journal, None, 1).recovered()
         folders = {os.path.dirname(item.step.source) for item in journal.planned if item.step.source}
+        folders -= {item.step.source for item in journal.planned if item.step.kind is Kind.FOLDER}
         if journal.header.get("host") == platform.node() and all(map(os.path.isdir, folders)):
             journal.finish_recovery()  # otherwise a disk may be away, or it is that of another machine
         return count
@@ -109,7 +113,7 @@ class _Silent:
 class _Undo:
     """What is to be put back, and doing it."""
 
-    def __init__(self, journal: Journal, progress: Progress | None, jobs: int | None) -> None:
+    def __init__(self, journal: Journal, progress: Progress | None, jobs: int | None, closed_ns: int = 0) -> None:
         self._journal = journal
         self._progress = progress
         self._jobs = jobs
@@ -117,10 +121,14 @@ class _Undo:
         self._touched: dict[str, None] = {}
         self._back: set[str] = set()
         self._numbers_last = cache(numbers_last)
+        self._folders = Folders(journal.planned, journal.outcomes, closed_ns)
 
     def results(self, cancelled: Cancelled | None) -> tuple[list[Result], bool]:
         """Put everything back; what came of it in the order of the steps, and whether that is all, and durable."""
         self._drop_parts()
+        for item, reason in self._folders.make():
+            self._end(item, How.LEFT if reason else How.DONE, "" if reason else item.step.source, reason)
+            self._touched[os.path.dirname(item.step.source)] = None
         ours = [item for item in self._journal.planned if self._is_ours(item)]
         for item in ours:  # they may stand where something else belongs
             if cancelled is not None and cancelled():
@@ -137,6 +145,7 @@ class _Undo:
             for item in ours:
                 self._remove_ours(item, last=True)
             self._remove_directories()
+            self._folders.end()
         unsynced = run.unsynced | sync_directories(self._touched)
         return [self._results[number] for number in sorted(self._results)], whole and not unsynced
 
@@ -256,7 +265,9 @@ class _Undo:
     def _is_ours(self, item: Planned) -> bool:
         """Whether a copy or a written file was put somewhere."""
         outcome = self._journal.outcomes.get(item.number)
-        return item.step.kind is not Kind.MOVE and outcome is not None and outcome.how in (How.DONE, How.BESIDE)
+        return (
+            item.step.kind in (Kind.COPY, Kind.WRITE) and outcome is not None and outcome.how in (How.DONE, How.BESIDE)
+        )
 
     def _remove_ours(self, item: Planned, *, last: bool) -> None:
         """Remove a copy or a written file, if it is still what it was; only the ``last`` time say why not."""

@@ -54,9 +54,12 @@ class Examined(NamedTuple):
     """Of a `RECORD`."""
 
 
-def examined(paths: Iterable[str], jobs: int = 1) -> Iterator[Examined]:
-    """What each of these files is, in their order; ``jobs`` headers are read at once."""
-    for path, header in read_many(paths, WANTED, jobs):
+def examined(paths: Iterable[str], jobs: int = 1, wanted: Wanted = WANTED) -> Iterator[Examined]:
+    """What each of these files is, in their order; ``jobs`` headers are read at once.
+
+    ``wanted`` has at least what `WANTED` has.
+    """
+    for path, header in read_many(paths, wanted, jobs):
         yield _accepted(path, header) if isinstance(header, FileHeader) else _refused(path, header)
 
 

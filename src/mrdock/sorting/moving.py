@@ -216,7 +216,7 @@ def _begun(results: Sequence[Result]) -> tuple[list[Result], bool]:
 
 def _counts(results: Sequence[Result], *, undone: bool = False) -> tuple[Counts, list[LeftFile]]:
     """How many files ended how, and those that stay."""
-    ends = Counter(result.how for result in results if result.step.kind is not Kind.WRITE)
+    ends = Counter(result.how for result in results if result.step.kind in (Kind.MOVE, Kind.COPY))
     info = sum(result.step.kind is Kind.WRITE and result.how in (How.DONE, How.BESIDE) for result in results)
     left = [LeftFile(_stays_at(result.step, undone), result.reason) for result in results if result.how is How.LEFT]
     done, same, beside = ends[How.DONE], ends[How.SAME], ends[How.BESIDE]
@@ -228,7 +228,7 @@ def _stays_at(step: Step, undone: bool) -> str:
 
 
 def _is_put(result: Result) -> bool:
-    return result.step.kind is not Kind.WRITE and result.how is not How.LEFT
+    return result.step.kind in (Kind.MOVE, Kind.COPY) and result.how is not How.LEFT
 
 
 def undo(journal: str, *, progress: Progress | None = None, cancelled: Cancelled | None = None) -> MoveResult:

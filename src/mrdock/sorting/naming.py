@@ -13,6 +13,7 @@ top. Where several share a name, the later ones have ``_2``, ``_3`` and so on.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from mrdock.sorting.records import DICOMDIR, FileKind, ImageRecord
 from mrdock.sorting.safe import clash_key, safe
 
 __all__ = ["Claim", "FileKind", "NameOptions", "Owners", "PlannedName", "claim_of", "names_of", "safe"]
+
+_DIGITS: Final = re.compile(r"([0-9]{1,18})")
 
 REPEATED: Final = "the same SOP Instance UID comes more than once"
 ALIKE: Final = "images whose headers place them alike are told apart by a number at the end"
@@ -91,11 +94,12 @@ class _File:
         self.kind = self.record.kind
 
     @property
-    def order(self) -> tuple[int, str, int, str, str]:
-        """Which of two that would have the same name comes first."""
+    def order(self) -> tuple[int, str, int, str, list[str | int], str]:
+        """Which of two that would have the same name comes first; by path ``0001_9`` before ``0001_10``."""
         record = self.record
         concatenation, part = record.text(tags.CONCATENATION), record.count(tags.PART) or 0
-        return record.instance or 0, concatenation, part, record.sop_instance, record.path
+        path = [int(each) if each.isascii() and each.isdecimal() else each for each in _DIGITS.split(record.path)]
+        return record.instance or 0, concatenation, part, record.sop_instance, path, record.path
 
 
 def names_of(

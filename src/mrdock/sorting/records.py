@@ -311,3 +311,8 @@ class ImageRecord:
     def protocol(self) -> str:
         """Protocol Name."""
         return self.text(PROTOCOL)
+
+
+def is_spectrum(record: ImageRecord) -> bool:
+    """Whether a file has a spectrum."""
+    return record.kind is FileKind.OTHER and record.word == "spectrum"

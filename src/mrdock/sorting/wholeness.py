@@ -26,7 +26,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from mrdock.dock.image_facts import (
+from mrdock.sorting.image_facts import (
     PRIVATE_VRS,
     WANTED,
     WANTED_PRIVATE,

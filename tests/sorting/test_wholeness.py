@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrdock.dock import wholeness
-from mrdock.dock.wholeness import ImageFacts, Verdict, facts_from, judge_series
+from mrdock.sorting import wholeness
+from mrdock.sorting.wholeness import ImageFacts, Verdict, facts_from, judge_series
 
 CLASSIC = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED = "1.2.840.10008.5.1.4.1.1.4.1"
