@@ -21,9 +21,7 @@ XML = (
     b'<Attribute Tag="0x2001101D">3</Attribute><Attribute Tag="0x00181030">WIP T1 &lt;</Attribute>'
     b'<Attribute Tag="0x00400244">2026.01.05</Attribute><Attribute Tag="0x00400245">10:15:00</Attribute></Series_Info>'
 )
-SIDECAR = (
-    b'{"Manufacturer": "Philips", "SeriesNumber": 203, "SeriesDescription": "T1", "AcquisitionDateTime": "2026"}'
-)
+SIDECAR = b'{"Manufacturer": "Philips", "SeriesNumber": 203, "SeriesDescription": "T1", "AcquisitionDateTime": "2026"}'
 PAR = b"# === GENERAL INFORMATION ===\n.    Protocol name                      :   T1\n.    Acquisition nr    :   2\n"
 
 

@@ -190,6 +190,21 @@ def test_private_elements_of_nobody_are_left_out(tmp_path: Path) -> None:
     assert (0x0021, 0x1001) not in build_of(tmp_path, files)
 
 
+def test_a_file_of_many_blocks_is_whole(tmp_path: Path) -> None:
+    """20 MB, which begin to go to disk before all is written."""
+    files = scan(slices=1)
+    files[0].Rows = files[0].Columns = 512
+    (image,) = read_all(saved(tmp_path, files))
+    frames = [Frame(image, own=number == 0, temporal=number + 1) for number in range(40)]
+    pixels = np.random.default_rng(1).integers(0, 4096, (40, 512, 512)).astype(np.uint16)
+    path = tmp_path / "large.dcm"
+    with path.open("wb") as stream:
+        build(frames, lambda numbers: pixels[numbers], stream, now=NOW)
+    file = dcmread(path)
+    assert np.array_equal(file.pixel_array, pixels)
+    assert item(per_frame(file)[39])[0x2005, 0x100B].value > 0
+
+
 def test_later_dynamics_get_what_is_said_of_them(tmp_path: Path) -> None:
     first = read_all(saved(tmp_path, scan(slices=2)))
     frames = [

@@ -71,6 +71,21 @@ def test_stacks_run_on_in_slice_numbers(tmp_path: Path) -> None:
     assert any(note.startswith("several stacks") for note in notes)
 
 
+def test_one_stack_of_several(tmp_path: Path) -> None:
+    """A file that holds the second of two stacks: its geometry is that of this stack."""
+    found, other = built(geometry=SAGITTAL), built()
+
+    def second(number: int, frame: Dataset, private: Dataset) -> None:
+        frame.FrameContentSequence[0].StackID = "2"
+
+    stacks = [each.private_block(0x2001, IMAGING)[0x5F].value[0] for each in (other, found)]
+    put(each_frame(found, second), 0x2001, 0x5F, IMAGING, "SQ", Items(stacks))
+    par, notes = written(found, tmp_path)
+    assert set(numbers(par, 26)) == {2}
+    assert general_of(par)["Off Centre midslice(ap,fh,rl) [mm]"] == "-12.000  4.000  20.000"
+    assert not notes
+
+
 def test_cardiac_phases(tmp_path: Path) -> None:
     found = built(dynamics=4)
 

@@ -18,7 +18,9 @@ def element(vr: str, raw: bytes, big_endian: bool = False) -> Element:
     return Element(0, 0x00180081, 0x00180081, vr, raw, len(raw), 0, (), b"", big_endian)
 
 
-@given(st.lists(st.floats(width=32, allow_nan=False, min_value=-(2.0**99), max_value=2.0**99), max_size=4), st.booleans())
+@given(
+    st.lists(st.floats(width=32, allow_nan=False, min_value=-(2.0**99), max_value=2.0**99), max_size=4), st.booleans()
+)
 def test_binary_numbers_are_read_exactly(numbers: list[float], big: bool) -> None:
     raw = struct.pack(f"{'>' if big else '<'}{len(numbers)}f", *numbers)
     assert numbers_of("FL", raw, big) == tuple(numbers)

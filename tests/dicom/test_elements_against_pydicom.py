@@ -81,9 +81,12 @@ def may_differ(our: Known, their: Known) -> bool:
     return their.vr == "UN" and is_private(our.tag) and not is_private_creator(our.tag)
 
 
-def test_every_real_file(real_data: Path) -> None:
-    files = list(dicom_files(real_data))
-    assert files
+def test_real_files(real_data: Path) -> None:
+    """Every fourth of the classic ones, which are alike within a series, and all others."""
+    found = dicom_files(real_data)
+    classic = [file for file in found if "classic" in file.parts]
+    files = [*classic[::4], *(file for file in found if file not in set(classic))]
+    assert len(files) > 240
     for file in files:
         assert same_reading(file) > 20, file
 

@@ -115,7 +115,7 @@ def check(case: Case, root: Path, results: list[Result]) -> None:
     assert hidden(root) == []
 
 
-EFFORT = settings(max_examples=int(os.environ.get("MRDOCK_EXAMPLES", "120")), deadline=None)
+EFFORT = settings(max_examples=int(os.environ.get("MRDOCK_EXAMPLES", "80")), deadline=None)
 
 
 @EFFORT

@@ -82,13 +82,14 @@ def build(frames: Sequence[Frame], pixels: Pixels, out: BinaryIO, *, now: dateti
     }
     tags, elements = encoded_elements(header(sources, plan, made, now))
     split = sum(tag < _SHARED for tag in tags)
-    out.write(encode_file_meta(FileMeta(ENHANCED_MR, f"2.25.{uid}", EXPLICIT_LITTLE)))
-    out.write(b"".join(elements[:split]))
-    out.write(element(_SHARED, Attribute("SQ", sequence([shared(sources[0], plan)]))))
+    output = _Output(out)
+    output.write(encode_file_meta(FileMeta(ENHANCED_MR, f"2.25.{uid}", EXPLICIT_LITTLE)))
+    output.write(b"".join(elements[:split]))
+    output.write(element(_SHARED, Attribute("SQ", sequence([shared(sources[0], plan)]))))
     extremes = Extremes(frames, ordered.frames, lambda block: _checked(pixels, block, size), size)
-    _write_items(Filling(frames, plan, ordered, first_uid, extremes).items(), out)
-    out.write(b"".join(elements[split:]))
-    _write_pixels(ordered.frames, pixels, size, out)
+    _write_items(Filling(frames, plan, ordered, first_uid, extremes).items(), output)
+    output.write(b"".join(elements[split:]))
+    _write_pixels(ordered.frames, pixels, size, output)
     labels = tuple(dimension.label for dimension in ordered.dimensions)
     return BuildReport(len(frames), labels, f"2.25.{uid}", tuple(_remarks(sources)))
 
@@ -140,7 +141,7 @@ def _checked(pixels: Pixels, block: NDArray[np.intp], size: int) -> NDArray[np.u
     return images
 
 
-def _write_items(items: Iterator[bytes], out: BinaryIO) -> None:
+def _write_items(items: Iterator[bytes], out: _Output) -> None:
     """The Per-frame Functional Groups Sequence (5200,9230)."""
     parts, length = [encode_element(_PER_FRAME, "SQ", UNDEFINED, EXPLICIT_LITTLE)], 0
     for item in items:
@@ -152,26 +153,32 @@ def _write_items(items: Iterator[bytes], out: BinaryIO) -> None:
     out.write(b"".join([*parts, end_sequence()]))
 
 
-def _write_pixels(numbers: NDArray[np.intp], pixels: Pixels, size: int, out: BinaryIO) -> None:
+def _write_pixels(numbers: NDArray[np.intp], pixels: Pixels, size: int, out: _Output) -> None:
     """Pixel Data (7FE0,0010), frame after frame."""
     import numpy as np
 
     out.write(encode_element(_PIXELS, "OW", len(numbers) * size, EXPLICIT_LITTLE))
-    unwritten = 0
     for images in _taken(numbers, pixels, size):
-        out.write(np.ascontiguousarray(images, dtype="<u2").data)
-        unwritten += images.nbytes
-        if unwritten >= _WRITE_OUT:
-            _begin_writing_out(out, unwritten)
-            unwritten = 0
+        out.write(np.ascontiguousarray(images, dtype="<u2").data.cast("B"))
 
 
-def _begin_writing_out(out: BinaryIO, count: int) -> None:
-    """Have the last bytes written to disk while the next are put together, where ``out`` is a file."""
-    with suppress(AttributeError, OSError):  # io.UnsupportedOperation is one
-        descriptor = out.fileno()
-        out.flush()
-        begin_writing_out(descriptor, out.tell() - count, count)
+class _Output:
+    """A stream whose content begins to go to disk while more is put together, where it is a file."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._unwritten = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write all of it."""
+        self._stream.write(data)
+        self._unwritten += len(data)
+        if self._unwritten >= _WRITE_OUT:
+            with suppress(AttributeError, OSError):  # io.UnsupportedOperation of a stream in memory is one
+                descriptor = self._stream.fileno()
+                self._stream.flush()
+                begin_writing_out(descriptor, self._stream.tell() - self._unwritten, self._unwritten)
+            self._unwritten = 0
 
 
 def _remarks(sources: Sequence[ClassicImage]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mrdock.convert.enhanced_source import ClassicImage
 
+
 class Rescale(NamedTuple):
     """How stored values (PV) become others: DV = PV x slope + intercept, FP = DV / (slope x scale slope)."""
 

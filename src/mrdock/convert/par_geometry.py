@@ -125,7 +125,7 @@ def stacks_of(images: Images, slices: Ints | None = None) -> Ints:
     count = len(images.root.stacks)
     named = None if images.classic else images.words(_STACK_ID)
     used = [named.distinct[number] for number in np.unique(named.numbers)] if named is not None else []
-    if named is not None and len(used) > 1:
+    if named is not None and used:
         if all(name.isdecimal() and 1 <= int(name) <= count for name in used):
             return named.mapped({name: int(name) - 1 for name in used}, 0)
         used.sort(key=lambda name: (not name.isdecimal(), len(name), name))
@@ -139,7 +139,7 @@ def _classic_stacks(images: Images, slices: Ints) -> Ints:
     """By the number of slices of each stack; where the file does not say it, slices of one orientation are one."""
     sizes = [stack.number(_SLICES_OF_STACK) or 0 for stack in images.root.stacks]
     ends = np.cumsum(np.array([*sizes, 0.0]))
-    if all(sizes) and ends[-1] == slices.max():
+    if sizes and all(sizes) and ends[-1] == slices.max():
         return np.minimum(np.searchsorted(ends[:-1], slices), len(sizes) - 1).astype(np.int64)
     vectors = images.numbers(_ORIENTATION, 6)
     if vectors is None:
@@ -153,11 +153,12 @@ def _classic_stacks(images: Images, slices: Ints) -> Ints:
 def midslice_of(
     images: Images, geometry_: Geometry, slices: Ints, thickness: Floats, gap: Floats, notes: Notes
 ) -> Midslice:
-    """The place of the first stack: as the file says, unless its slices lie elsewhere."""
-    own = np.flatnonzero(geometry_.stack == geometry_.stack.min())
+    """The place of the first stack that has images: as the file says, unless its slices lie elsewhere."""
+    number = int(geometry_.stack.min())
+    own = np.flatnonzero(geometry_.stack == number)
     first, last = int(own[slices[own].argmin()]), int(own[slices[own].argmax()])
     middle = (geometry_.offcentre_mm[first] + geometry_.offcentre_mm[last]) / 2
-    stack = images.root.stacks[0] if images.root.stacks else Values({})
+    stack = images.root.stacks[number] if number < len(images.root.stacks) else Values({})
     offcentre = _numbers(stack, _STACK_OFFCENTRE)
     located = geometry_.position_mm is not None
     if offcentre is None:
@@ -233,17 +234,17 @@ def _centres(
     right = row * spacing[:, :1] / 2
     down = column * spacing[:, 1:] / 2
     inner = geometry.from_lps(position + right * (images.columns - 1) + down * (images.rows - 1))
-    said = _numbers(images.root.stacks[0], _STACK_OFFCENTRE) if images.root.stacks else None
+    number = int(stack.min())
+    said = _numbers(images.root.stacks[number], _STACK_OFFCENTRE) if number < len(images.root.stacks) else None
     if said is None:
         return inner
     outer = geometry.from_lps(position + right * images.columns + down * images.rows)
-    own = np.flatnonzero(stack == 0)
-    if len(own):
-        ends = own[[slices[own].argmin(), slices[own].argmax()]]
-        off = [np.abs(centres[ends].mean(axis=0) - said).max() for centres in (inner, outer)]
-        if off[0] > _SAME_MM >= off[1]:
-            notes.add("image offcentre: the positions are those of the pixels' outer corners, as the stack's shows")
-            return outer
+    own = np.flatnonzero(stack == number)
+    ends = own[[slices[own].argmin(), slices[own].argmax()]]
+    off = [np.abs(centres[ends].mean(axis=0) - said).max() for centres in (inner, outer)]
+    if off[0] > _SAME_MM >= off[1]:
+        notes.add("image offcentre: the positions are those of the pixels' outer corners, as the stack's shows")
+        return outer
     return inner
 
 
