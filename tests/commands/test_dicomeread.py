@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from math import cos, sin
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from click.testing import CliRunner, Result
 import mrdock
 from mrdock.commands.dicomeread import command
 from tests.builders import StudyIdentity, enhanced_mr
-from tests.enhanced.support import REAL, floating, read
+from tests.enhanced.support import DD1, REAL, floating, philips, read
 
 Dicomeread = Callable[..., Result]
 
@@ -85,6 +87,30 @@ def test_what_it_prints(dicomeread: Dicomeread, made: Path) -> None:
     longer = dicomeread(made, "--verbose").stdout
     assert "  3  in_stack_position_number  3  1, 2, 3" in longer
     assert len(longer.splitlines()) == len(result.stdout.splitlines()) + 4
+
+
+def test_what_it_prints_of_turned_slices_without_philips_scale(dicomeread: Dicomeread, tmp_path: Path) -> None:
+    """As radial reformats are, and other makers' files: no voxel where slices are not parallel."""
+    path = tmp_path / "turned.dcm"
+    enhanced_mr(StudyIdentity(), slices=3, dynamics=1, rows=4, columns=5).save_as(path)
+    turned = read(path)
+    for number, frame in enumerate(turned.PerFrameFunctionalGroupsSequence):
+        angle = number / 10
+        frame.PlaneOrientationSequence[0].ImageOrientationPatient = [
+            1,
+            0,
+            0,
+            0,
+            round(cos(angle), 6),
+            round(sin(angle), 6),
+        ]
+        block = philips(turned, number).private_block(0x2005, DD1)
+        del block[0x0E]
+    turned.save_as(path)
+    result = dicomeread(path, "--verbose")
+    assert result.stdout.splitlines()[0].endswith(" float32, displayed values")
+    assert result.stdout.splitlines()[-1].startswith("  pixel ")
+    assert re.search(r"no regular geometry: frame \d has another orientation or pixel size", result.stderr)
 
 
 def test_printing_reads_no_pixels(dicomeread: Dicomeread, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,3 +240,13 @@ def test_a_survey_of_three_stacks_has_no_affine() -> None:
     par = read(str(NIBABEL / "NA.PAR"))
     assert par.affine is None
     assert len({tuple(np.rint(normal)) for normal in par.affines[:, :3, 2]}) == 3
+
+
+def test_slices_that_lie_anywhere_keep_the_orientation_that_is_written(tmp_path: Path) -> None:
+    """One slice far off along the other axis makes no coronal scan."""
+    table = table_of(slice_number=3)
+    table["image_offcentre_mm"][2, 0] = -2241.0
+    par = read(str(write_pair(tmp_path, table)))
+    assert par.remarks == ()
+    assert (par.orientation == 1).all()
+    assert par.affine is None

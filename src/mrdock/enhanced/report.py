@@ -55,7 +55,8 @@ def plain(values: NDArray[Any]) -> list[Any]:
 def lines(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
     """The axes with their sizes and values; ``verbose`` lists every value, and the affine."""
     shape = " x ".join(map(str, plan.shape))
-    yield f"{printable(plan.path)}: {shape} {plan.dtype.name}, {_MEANINGS[plan.values]}"
+    meaning = _MEANINGS["display" if plan.values == "float" and not plan.scaling.divides else plan.values]
+    yield f"{printable(plan.path)}: {shape} {plan.dtype.name}, {meaning}"
     width = max(map(len, plan.dims))
     digits = max(len(str(size)) for size in plan.shape)
     for number, (name, size) in enumerate(zip(plan.dims, plan.shape, strict=True)):
@@ -84,9 +85,11 @@ def _geometry(plan: Plan, *, verbose: bool) -> Iterator[str]:
         return
     timed = any(plan.timed(axis) for axis in range(2, len(plan.dims)))
     for number, each in enumerate(affine[np.newaxis] if affine.ndim == 2 else affine):
-        sizes = " x ".join(f"{float(size):.4g}" for size in np.linalg.norm(each[:3, :3], axis=0))
-        what = "voxel" if len(plan.stacks) == 1 else f"stack {number + 1}: voxel"
+        regular = not plan.stacks[number].note
+        lengths = np.linalg.norm(each[:3, :3], axis=0)[: 3 if regular else 2]
+        sizes = " x ".join(f"{float(size):.4g}" for size in lengths)
+        what = f"{f'stack {number + 1}: ' if len(plan.stacks) > 1 else ''}{'voxel' if regular else 'pixel'}"
         step = f", time step {plan.time_step_s:.6g} s" if plan.time_step_s and timed else ""
         yield f"  {what} {sizes} mm{step}"
-        if verbose:
+        if verbose and regular:
             yield from (f"    {'  '.join(f'{float(value):12.6f}' for value in row)}" for row in each)

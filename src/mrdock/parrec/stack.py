@@ -76,15 +76,26 @@ def stack_of(general: General, missing: Collection[str], table: Mapping[str, NDA
     offcentre = geometry.in_order(offcentre, order)
     if order != "ap,fh,rl":
         remarks.append(f"has the offcentre of its images in the order {order}")
-    if one_stack:
+    if one_stack and (way := _way(table, geometry.to_lps(offcentre), first, last)) is not None:
         code = int(orientation[first])
-        way = geometry.to_lps(offcentre[last]) - geometry.to_lps(offcentre[first])
         shown = geometry.orientation_by_steps(code, angulation[first], way)
         if shown != code:
             words = geometry.ORIENTATIONS
             remarks.append(f"calls its slices {words.get(code, code)}; their positions are {words[shown]}")
             orientation = np.full_like(orientation, shown)
     return Stack(turned, midslice, table, orientation, offcentre, tuple(remarks))
+
+
+def _way(table: Mapping[str, NDArray[Any]], centres: Floats, first: int, last: int) -> Floats | None:
+    """The way (3,) from the first to the last slice; None unless all lie on it, as far apart as the file says."""
+    numbers, way = table["slice_number"], centres[last] - centres[first]
+    count = int(numbers[last] - numbers[first])
+    step = float(table["slice_thickness_mm"][first] + table["slice_gap_mm"][first])
+    if not count or abs(np.linalg.norm(way) / count - abs(step)) > NEAR_MM:
+        return None
+    along = ((numbers - numbers[first]) / count)[:, np.newaxis]
+    even = np.linalg.norm(centres[first] + along * way - centres, axis=1).max() <= NEAR_MM
+    return way if even else None
 
 
 def _varies(values: NDArray[Any], near: float) -> bool:
