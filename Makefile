@@ -24,7 +24,7 @@ demo: $(DOCK) ## a made-up study goes through the dock, in under a minute
 	@$(PY) -m demo
 
 test: peers check ## everything: peers, check, pytest (PYTEST_ARGS="-k name" narrows it)
-	@$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(PY) -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(DEV) ## style, types and the direction of imports
 	@$(PY) -m ruff check --quiet .

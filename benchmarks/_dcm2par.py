@@ -13,42 +13,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
+from benchmarks._programs import program, timed
 from tests.builders import enhanced_large
 
 Row = tuple[str, float, float, str]
 
-ROOT = Path(__file__).resolve().parents[1]
 FRAMES, SIZE, GOAL = 20_000, 96, 2.5
-PROGRAM = """
-import sys
-sys.argv[0] = "dcm2par"
-from mrdock.commands.dcm2par import command
-try:
-    command()
-finally:
-    (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-    print(int(peak) // 1024, file=sys.stderr)
-"""
-
-
-def timed(*words: str | Path) -> tuple[float, str]:
-    """Seconds that a program took, and what it said on standard error."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": ""}
-    start = time.perf_counter()
-    done = subprocess.run(list(map(str, words)), env=environment, check=True, capture_output=True, text=True)
-    return time.perf_counter() - start, done.stderr
 
 
 def converted(source: Path, out: Path) -> tuple[float, int]:
     """Seconds and megabytes of one conversion; the pair is removed."""
-    seconds, said = timed(sys.executable, "-c", PROGRAM, "-o", out, source)
+    seconds, said = timed(sys.executable, "-c", program("dcm2par"), "-o", out, source)
     for ending in ("PAR", "REC"):
         (out / f"{source.stem}.{ending}").unlink()
     os.sync()

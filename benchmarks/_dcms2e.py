@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,31 +26,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+from benchmarks._programs import program, timed
 from tests.builders import StudyIdentity, classic_fmri
 from tests.builders.par_bulk import bulk_par_rec
 
 Row = tuple[str, float, float, str]
 
-ROOT = Path(__file__).resolve().parents[1]
 SLICES, DYNAMICS, PEERS_DYNAMICS = 63, 318, 10
-PROGRAM = """
-import sys
-sys.argv[0] = "dcms2e"
-from mrdock.commands.dcms2e import command
-try:
-    command()
-finally:
-    (peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-    print(int(peak) // 1024, file=sys.stderr)
-"""
-
-
-def timed(*words: str | Path) -> tuple[float, str]:
-    """Seconds that a program took, and what it said on standard error."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": ""}
-    start = time.perf_counter()
-    done = subprocess.run(list(map(str, words)), env=environment, check=True, capture_output=True, text=True)
-    return time.perf_counter() - start, done.stderr
 
 
 def rows(repeat: int, keep: str, dynamics: int = DYNAMICS) -> list[Row]:
@@ -62,7 +43,7 @@ def rows(repeat: int, keep: str, dynamics: int = DYNAMICS) -> list[Row]:
     os.sync()
     ours, copies, memory = [], [], []
     for _ in range(repeat + 1):
-        seconds, said = timed(sys.executable, "-c", PROGRAM, folder)
+        seconds, said = timed(sys.executable, "-c", program("dcms2e"), folder)
         ours.append(seconds)
         memory.append(int(said.split()[-1]))
         seconds, _ = timed("cp", result, copy)

@@ -50,7 +50,7 @@ def test_it_stops_at_what_it_cannot_pass(syntax: Syntax) -> None:
         assert first_values(first + between + instance, syntax.uid, TAGS) == {CLASS: b"1.2\0"}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     st.sampled_from(ALL),
     st.lists(

@@ -53,7 +53,7 @@ def compare_with_pydicom(style: Style, frames: int, seed: int) -> None:
     assert len(table.items()) == frames
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(ANY, st.integers(1, 12), SEEDS)
 def test_frames_of_any_shape_are_read_as_pydicom_reads_them(style: Style, frames: int, seed: int) -> None:
     compare_with_pydicom(style, frames, seed)
@@ -86,7 +86,7 @@ def everything(data: bytes, uid: str) -> tuple[object, ...] | None:
     return tuple(said)
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=125)
 @given(ALIKE, st.integers(2, 8), SEEDS, st.integers(1, 3), st.booleans())
 def test_damaged_frames_are_what_the_slow_walk_says(
     style: Style, frames: int, seed: int, places: int, near: bool
@@ -110,7 +110,7 @@ def test_damaged_frames_are_what_the_slow_walk_says(
         assert everything(bytes(data), style.syntax.uid) == fast
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(st.binary(max_size=200), SYNTAXES, st.booleans())
 def test_any_bytes(noise: bytes, syntax: Syntax, behind: bool) -> None:
 

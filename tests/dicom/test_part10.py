@@ -77,7 +77,7 @@ def test_our_own_identification_is_valid() -> None:
     assert 1 <= len(IMPLEMENTATION_VERSION_NAME) <= 16  # VR SH
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(UIDS, UIDS, TEXTS, st.binary(max_size=40))
 def test_lengths_are_right_and_even_and_the_meta_comes_back(
     sop_class: str, sop_instance: str, source: str, private: bytes
@@ -234,7 +234,7 @@ def test_meta_cut_at_every_byte() -> None:
                 decode_file_meta(head[:end])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=200))
 def test_any_bytes_after_the_prefix(data: bytes) -> None:
     try:
@@ -244,7 +244,7 @@ def test_any_bytes_after_the_prefix(data: bytes) -> None:
     assert 132 < meta.data_set_at <= 132 + len(data)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(st.integers(128, 330), st.integers(0, 255)), min_size=1, max_size=6))
 def test_a_file_with_changed_bytes(changes: list[tuple[int, int]]) -> None:
     data = bytearray(next(bulk_classic(1)))

@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -56,12 +57,18 @@ def pydicom_reads(data: bytes) -> dict[Key, Value]:
     return {key: Value("wanted" if value.vr in ("", "UN") else value.vr, value.raw) for key, value in found.items()}
 
 
+@cache
+def _wanted(keys: tuple[Key, ...]) -> Wanted:
+    """Files of one series have the same elements."""
+    return Wanted([(key, "wanted") for key in keys], ANY_LENGTH)
+
+
 def assert_same(path: Path, keys: Iterable[Key] | None = None) -> int:
     """Assert that both read these elements alike (None: all that pydicom finds); return how many there are."""
     data = path.read_bytes()
     theirs = pydicom_reads(data)
     wanted = list(theirs if keys is None else keys)
-    header = read_header(path, Wanted([(key, "wanted") for key in wanted], ANY_LENGTH))
+    header = read_header(path, _wanted(tuple(wanted)))
     expected = {key: theirs[key] for key in (*wanted, *ALWAYS) if key in theirs}
     ours = dict(header.found.values)
     for key in ALWAYS:

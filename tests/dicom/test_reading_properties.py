@@ -63,7 +63,7 @@ CHANGES = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.sampled_from(FILES), st.lists(CHANGES, max_size=4), st.integers(0, 1 << 16))
 def test_what_other_files_had_changes_nothing(
     path: Path, content: bytes, changes: list[tuple[int, int, bytes]], cut: int

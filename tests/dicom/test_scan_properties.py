@@ -43,7 +43,7 @@ def found_or_refused(data: bytes, uid: str, *, start: int = 0, depth: int = 64) 
 # ---- arbitrary bytes ----
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=125)
 @given(st.binary(max_size=300), UIDS)
 def test_any_bytes(data: bytes, uid: str) -> None:
     found_or_refused(data, uid)
@@ -71,7 +71,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=125)
 @given(st.lists(PIECES, max_size=30).map(b"".join), UIDS)
 def test_any_pile_of_tags_lengths_and_delimiters(data: bytes, uid: str) -> None:
     found_or_refused(data, uid)
@@ -81,7 +81,7 @@ REAL_LIKE = next(bulk_classic(1))
 REAL_META = decode_file_meta(REAL_LIKE)
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=125)
 @given(st.lists(st.tuples(st.integers(REAL_META.data_set_at, len(REAL_LIKE) - 1), st.integers(0, 255)), max_size=8))
 def test_a_header_with_changed_bytes(changes: list[tuple[int, int]]) -> None:
     data = bytearray(REAL_LIKE)

@@ -183,7 +183,7 @@ TERMS = st.sampled_from(
 ESCAPES = st.sampled_from([b"\x1b$B", b"\x1b(B", b"\x1b$)C", b"\x1b(J", b"\x1b-A", b"\x1b$(D", b"\x1b)I", b"\x1b"])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.lists(st.binary(max_size=8) | ESCAPES, max_size=6).map(b"".join), st.lists(TERMS, max_size=4).map(b"\\".join))
 def test_any_bytes_in_any_character_set_are_some_text(raw: bytes, charset: bytes) -> None:
     text = header("PN", raw, charset=charset).text(TAG)
@@ -262,7 +262,7 @@ def test_what_python_takes_for_a_number_and_dicom_does_not_is_none(raw: bytes) -
     assert header("DS", raw).number(TAG) is None
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from([*sorted(BINARY), "DS", "IS", "LO", "UN", "OB"]), st.binary(max_size=20), st.booleans())
 def test_any_bytes_as_numbers_text_and_uid(vr: str, raw: bytes, big_endian: bool) -> None:
     found = header(vr, raw, big_endian=big_endian)
@@ -333,7 +333,7 @@ def test_what_is_no_uid(text: str) -> None:
     assert not is_uid(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.text(max_size=70))
 def test_a_uid_is_a_safe_file_name(text: str) -> None:
     if is_uid(text):

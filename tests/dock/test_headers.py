@@ -94,7 +94,7 @@ RAW = st.binary(max_size=40).map(lambda data: data + b" " * (len(data) % 2))
 TEXTS = {0x00080020: "DA", 0x00080030: "TM", 0x00080060: "CS", 0x00081030: "LO", 0x00200011: "IS", 0x00104000: "LT"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CHARACTER_SETS, st.dictionaries(st.sampled_from(sorted(TEXTS)), RAW, max_size=4))
 def test_any_bytes_in_any_field_and_character_set_can_be_read(characters: str, fields: dict[int, bytes]) -> None:
     more: dict[int, tuple[str, Value]] = {tag: (TEXTS[tag], raw) for tag, raw in fields.items()}
@@ -110,14 +110,14 @@ def test_any_bytes_in_any_field_and_character_set_can_be_read(characters: str, f
     assert "/" not in name
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([EXPLICIT, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"]))
 def test_noise_is_refused_in_words(data: bytes, syntax: str) -> None:
     with pytest.raises(DicomError):
         read_header(data, syntax, ROUTE)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(image(path="/x").data) - 1), st.integers(0, 255))
 def test_one_changed_byte_is_read_or_refused_in_words(place: int, byte: int) -> None:
     data = bytearray(image(path="/x").data)

@@ -85,7 +85,7 @@ def stream(said: list[Message], sizes: list[int], counts: list[int]) -> bytes:
     return messages.packed(values, counts) + messages.RELEASE
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(MESSAGES, max_size=6), SIZES, COUNTS, CUTS)
 def test_any_cutting_gives_the_same_events(
     said: list[Message], sizes: list[int], counts: list[int], cuts: list[int]
@@ -108,7 +108,7 @@ def test_every_data_set_comes_out_byte_for_byte(said: list[Message], cuts: list[
     assert [found[position + 1] for position in begun] == [message.data for message in said]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     st.lists(MESSAGES, min_size=1, max_size=3),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=5),
@@ -124,7 +124,7 @@ def test_changed_bytes_end_in_a_fault_or_in_other_events(
         heard(messages.cut(bytes(data), cuts))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.lists(st.tuples(st.integers(1, 7), st.binary(max_size=80)), max_size=6))
 def test_any_pdus_end_in_a_fault_or_in_events(pdus: list[tuple[int, bytes]]) -> None:
     with suppress(ProtocolFault):

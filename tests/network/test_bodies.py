@@ -89,8 +89,10 @@ def both(path: Path, program: str, folder: Path, syntax: str) -> tuple[Dataset, 
 def test_real_files_are_converted_as_dcmtk_converts_them(
     real_data: Path, need_tool: NeedTool, tmp_path: Path, syntax: str
 ) -> None:
-    """Enhanced files, raw data, some classic ones. Where DCMTK makes a private sequence UN, ours stays a sequence."""
-    files = sorted(real_data.glob("*/enhanced/*.dcm")) + sorted(real_data.glob("*/rawdata/*.dcm"))
+    """Enhanced files, but those of hundreds of frames, raw data, some classic ones. Where DCMTK makes a private
+    sequence UN, ours stays a sequence."""
+    files = [path for path in sorted(real_data.glob("*/enhanced/*.dcm")) if path.stat().st_size < 3_000_000]
+    files += sorted(real_data.glob("*/rawdata/*.dcm"))
     files += sorted(real_data.glob("philips_asl/*.dcm"))
     classic = sorted(real_data.glob("philips_r57/classic/**/*.dcm"))
     for path in [*files, *random.Random(5).sample(classic, 8)]:

@@ -94,7 +94,7 @@ UIDS = st.from_regex(r"[0-2](\.(0|[1-9][0-9]{0,8})){1,6}", fullmatch=True)
 STATUSES = st.sampled_from([0, 0xA700, 0xA900, 0xC000, 0x0211, 0x0212, 0xB000, 0xFFFF])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(UIDS, UIDS, st.integers(0, 65535), STATUSES, st.text(st.characters(max_codepoint=126, min_codepoint=32)))
 def test_a_store_response_is_read_by_pynetdicom(
     sop_class: str, instance: str, message: int, status: int, comment: str
@@ -202,7 +202,7 @@ def test_uids_lose_their_padding_and_keep_everything_else() -> None:
     assert command.sop_instance.startswith("../\x1b[2J")
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=120))
 def test_any_bytes_are_a_command_or_a_fault(data: bytes) -> None:
     try:
@@ -218,7 +218,7 @@ ELEMENTS = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.lists(ELEMENTS, max_size=10))
 def test_any_elements_are_a_command_or_a_fault_and_can_be_answered(parts: list[tuple[int, bytes]]) -> None:
     try:

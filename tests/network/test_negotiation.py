@@ -197,7 +197,7 @@ BODY = associate(information=user(16384, item(0x54, b"\0\x11" + b"1" * 17 + b"\1
 CHANGES = st.lists(st.tuples(st.integers(0, len(BODY) - 1), st.integers(0, 255)), max_size=6)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=200))
 def test_any_bytes_after_the_fixed_part(data: bytes) -> None:
     fuzz(parse_request, BODY[:68] + data)
@@ -206,7 +206,7 @@ def test_any_bytes_after_the_fixed_part(data: bytes) -> None:
     fuzz(parse_accept, data)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(CHANGES, st.integers(0, len(BODY)))
 def test_changed_and_cut_requests_are_negotiated_or_refused(changes: list[tuple[int, int]], end: int) -> None:
     data = bytearray(BODY)

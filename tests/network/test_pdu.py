@@ -110,7 +110,7 @@ def test_a_fault_is_an_aborted_association() -> None:
     assert ProtocolFault("x").reason == pdu.INVALID_PARAMETER
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(1, 7), st.binary(max_size=24)), max_size=30),
     st.lists(st.integers(1, 40), min_size=1, max_size=10),
@@ -128,7 +128,7 @@ def test_any_split_of_the_stream_gives_the_same_pdus(
     assert buffer.empty
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.binary(max_size=40), max_size=8))
 def test_any_bytes_end_in_a_fault_or_are_waited_for(chunks: list[bytes]) -> None:
     buffer = PduBuffer(16)
@@ -186,7 +186,7 @@ def test_values_that_do_not_fill_their_pdu_are_refused(body: bytes) -> None:
     assert caught.value.reason == pdu.INVALID_PARAMETER
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=60))
 def test_any_body_is_values_or_a_fault(body: bytes) -> None:
     try:
@@ -213,7 +213,7 @@ def test_the_short_pdus() -> None:
     assert (reject.result, reject.source, reject.reason_diagnostic) == (2, 3, 1)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(st.binary(min_size=2, max_size=600).map(lambda raw: raw[: len(raw) & ~1]), st.sampled_from([0, 8, 20, 21, 128]))
 def test_a_command_goes_out_in_pdus_that_the_peer_takes(command: bytes, longest: int) -> None:
     stream = pdu.command_pdus(7, command, longest)

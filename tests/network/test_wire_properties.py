@@ -121,7 +121,7 @@ COMMANDS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(COMMANDS)
 def test_a_command_set_is_read_as_pynetdicom_reads_it(said: dict[int, int | str]) -> None:
     data = b"".join(
@@ -145,7 +145,7 @@ def heard(chunks: list[bytes], longest: int = LONGEST) -> tuple[list[object], st
     return found, None if fault is None else f"{fault} {fault.reason}"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     st.lists(MESSAGES, min_size=1, max_size=4),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=4),

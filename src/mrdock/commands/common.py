@@ -113,6 +113,13 @@ class Failures:
         if not self.quiet:
             click.echo(f"{click.get_current_context().command_path}: {printable(sentence)}", err=True)
 
+    def failed(self, path: str, error: MrdockError | OSError) -> None:
+        """Say that ``path`` failed, by an error that may name its file itself."""
+        if isinstance(error, MrdockError):
+            self.say(str(error))
+        else:
+            self.add(error.filename or path, error)
+
     def remark(self, path: str, error: Exception | str) -> None:
         """Say something of ``path`` that is no failure."""
         reason = (error.strerror or error) if isinstance(error, OSError) else error

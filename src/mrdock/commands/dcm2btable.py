@@ -81,11 +81,8 @@ def command(
             table = b_table(path, form, frame, averages=averages)
             if out is not None:
                 _write(table, out, force)
-        except MrdockError as error:
-            failures.say(str(error))
-            continue
-        except OSError as error:
-            failures.add(error.filename or path, error)
+        except (MrdockError, OSError) as error:
+            failures.failed(path, error)
             continue
         if not quiet:
             _name_left_out(table)

@@ -207,10 +207,8 @@ class _Run:
         """What ``work`` returns; where it fails, nothing, and the failure is named."""
         try:
             return work(*args, **kwargs)
-        except MrdockError as error:
-            self._failures.say(str(error))
-        except OSError as error:
-            self._failures.add(error.filename or path, error)
+        except (MrdockError, OSError) as error:
+            self._failures.failed(path, error)
         return ""
 
     def _one(self, path: str) -> str | bytes:

@@ -85,11 +85,8 @@ def command(
         except DiffersError as error:
             differing.say(str(error))
             continue
-        except MrdockError as error:
-            failures.say(str(error))
-            continue
-        except OSError as error:
-            failures.add(error.filename or folder, error)
+        except (MrdockError, OSError) as error:
+            failures.failed(folder, error)
             continue
         if not quiet:
             _remark(result, failures)

@@ -38,11 +38,8 @@ def command(paths: tuple[str, ...], check: bool, as_json: bool, quiet: bool) -> 
     for path in paths:
         try:
             result = (check_acquisition if check else drop_partial_acquisition)(path)
-        except MrdockError as error:
-            failures.say(str(error))
-            continue
-        except OSError as error:
-            failures.add(error.filename or path, error)
+        except (MrdockError, OSError) as error:
+            failures.failed(path, error)
             continue
         partial = partial or bool(result.found.partial)
         if as_json:

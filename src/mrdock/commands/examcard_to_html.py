@@ -91,11 +91,8 @@ def _cards(paths: tuple[str, ...], failures: Failures) -> Iterator[tuple[str, Ex
     for path in paths:
         try:
             card = _read(path)
-        except MrdockError as error:
-            failures.say(str(error))
-            continue
-        except OSError as error:
-            failures.add(error.filename or path, error)
+        except (MrdockError, OSError) as error:
+            failures.failed(path, error)
             continue
         for problem in card.problems:
             failures.add(path, problem)
@@ -176,11 +173,8 @@ def _write(writer: _Writer, path: str, card: ExamCard, text: bool, every: bool, 
     try:
         files = list(_texts(writer, path, card) if text else _page(writer, path, card, every))
         writer.write(path, files)
-    except MrdockError as error:
-        failures.say(str(error))
-        return
-    except OSError as error:
-        failures.add(error.filename or path, error)
+    except (MrdockError, OSError) as error:
+        failures.failed(path, error)
         return
     count = len(card.scans)
     scans = f"{count} scan{'' if count == 1 else 's'}" + (f", {clock(card.seconds)}" if card.seconds else "")
