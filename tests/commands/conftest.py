@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from mrdock.commands import dcminfo as dcminfo_command
 from mrdock.commands.mrdock import main
 
 Run = Callable[..., Result]
@@ -48,3 +49,16 @@ def one_sentence(result: Result, code: int) -> str:
     (line,) = result.stderr.splitlines()
     assert line.startswith("mrdock")
     return line
+
+
+@pytest.fixture
+def dcminfo() -> Run:
+    """The command ``dcminfo``; what is no exit of its own is raised."""
+
+    def run(*words: str | Path) -> Result:
+        result = CliRunner().invoke(dcminfo_command.command, [str(word) for word in words], prog_name="dcminfo")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run

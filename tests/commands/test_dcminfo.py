@@ -10,32 +10,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from mrdock.commands.dcminfo import command
 from mrdock.dicom.tags import folded, parse
 from tests.builders import StudyIdentity, classic_fmri, enhanced_mr, part10
+from tests.commands.conftest import Run
 from tests.conftest import NeedTool
 from tests.sorting.dumping import dump, meaning
 
-Dcminfo = Callable[..., Result]
 PROGRAM = [sys.executable, "-c", "from mrdock.commands.dcminfo import command; command(prog_name='dcminfo')"]
 LINE = re.compile(r"^(\((?:\w{4}),(?:\w{4})\))  (\S+)(?: \[.+?\])? +(.*)$")
-
-
-@pytest.fixture
-def dcminfo() -> Dcminfo:
-    def run(*words: str | Path) -> Result:
-        result = CliRunner().invoke(command, [str(word) for word in words], prog_name="dcminfo")
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
 
 
 @pytest.fixture
@@ -77,9 +64,7 @@ def table(text: str) -> dict[str, dict[str, str]]:
 
 @pytest.mark.real_data
 @pytest.mark.peer
-def test_one_slice_of_each_series_shows_what_dcmdump_shows(
-    dcminfo: Dcminfo, real_data: Path, need_tool: NeedTool
-) -> None:
+def test_one_slice_of_each_series_shows_what_dcmdump_shows(dcminfo: Run, real_data: Path, need_tool: NeedTool) -> None:
     for name in ("1901", "2001", "2101", "2201"):
         path = sorted((real_data / "philips_r57" / "classic" / name).iterdir())[0]
         expected = {e.key: e for e in reversed(dump(need_tool("dcmdump"), path)) if not e.depth}
@@ -93,7 +78,7 @@ def test_one_slice_of_each_series_shows_what_dcmdump_shows(
             assert meaning(element.vr, text) == meaning(element.vr, element.value), keyword
 
 
-def test_what_a_physicist_wants_first_comes_first(dcminfo: Dcminfo, series: Path) -> None:
+def test_what_a_physicist_wants_first_comes_first(dcminfo: Run, series: Path) -> None:
     result = dcminfo(series / "im1")
     assert result.stdout.startswith(f"{series}/im1: MR Image Storage\n")
     names = list(values(result.stdout))
@@ -102,21 +87,21 @@ def test_what_a_physicist_wants_first_comes_first(dcminfo: Dcminfo, series: Path
     assert "RepetitionTime [ms]" in result.stdout
 
 
-def test_tags_are_added_or_replace_the_list(dcminfo: Dcminfo, series: Path) -> None:
+def test_tags_are_added_or_replace_the_list(dcminfo: Run, series: Path) -> None:
     added = values(dcminfo("-t", "WindowCenter:0028,1051", series / "im1").stdout)
     assert {"WindowCenter", "WindowWidth", "PatientID"} <= set(added)
     alone = values(dcminfo("-t", "WindowWidth:0020,0013", "-x", series / "im1").stdout)
     assert list(alone) == ["WindowWidth", "InstanceNumber"]
 
 
-def test_a_tag_that_was_asked_for_and_is_not_there_says_so(dcminfo: Dcminfo, series: Path) -> None:
+def test_a_tag_that_was_asked_for_and_is_not_there_says_so(dcminfo: Run, series: Path) -> None:
     assert values(dcminfo("-x", "-t", "GantryID:PatientID", series / "im1").stdout) == {
         "GantryID": "-",
         "PatientID": "P17",
     }
 
 
-def test_all_tags_by_a_star_and_a_group(dcminfo: Dcminfo, series: Path) -> None:
+def test_all_tags_by_a_star_and_a_group(dcminfo: Run, series: Path) -> None:
     everything = values(dcminfo("-x", "-t", "*", series / "im1").stdout)
     group = values(dcminfo("-x", "-t", "0018,*", series / "im1").stdout)
     assert len(everything) > len(group) > 20
@@ -124,7 +109,7 @@ def test_all_tags_by_a_star_and_a_group(dcminfo: Dcminfo, series: Path) -> None:
     assert "TransferSyntaxUID" in everything
 
 
-def test_all_occurrences(dcminfo: Dcminfo, series: Path) -> None:
+def test_all_occurrences(dcminfo: Run, series: Path) -> None:
     words = ("-x", "-t", "InstanceNumber", series / "im2")
     assert values(dcminfo(*words).stdout) == {"InstanceNumber": "2"}
     assert values(dcminfo("-s", *words).stdout) == {
@@ -133,7 +118,7 @@ def test_all_occurrences(dcminfo: Dcminfo, series: Path) -> None:
     }
 
 
-def test_values_over_frames_show_as_varying(dcminfo: Dcminfo, enhanced: Path) -> None:
+def test_values_over_frames_show_as_varying(dcminfo: Run, enhanced: Path) -> None:
     shown = values(dcminfo(enhanced).stdout)
     assert shown["NumberOfFrames"] == "6"
     assert shown["TemporalPositionIndex"] == "varying (2 values, 1 .. 2)"
@@ -141,7 +126,7 @@ def test_values_over_frames_show_as_varying(dcminfo: Dcminfo, enhanced: Path) ->
     assert not shown["SliceThickness"].startswith("varying")
 
 
-def test_names_and_values_cannot_play_tricks_with_the_terminal(dcminfo: Dcminfo, tmp_path: Path) -> None:
+def test_names_and_values_cannot_play_tricks_with_the_terminal(dcminfo: Run, tmp_path: Path) -> None:
     (image,) = classic_fmri(StudyIdentity(), slices=1, dynamics=1)
     image.PatientComments = "one\ntwo \x1b[31mred"
     path = tmp_path / "a\nb\x1b.dcm"
@@ -157,7 +142,7 @@ def test_names_and_values_cannot_play_tricks_with_the_terminal(dcminfo: Dcminfo,
 # ---- several files ----
 
 
-def test_several_files_show_first_what_is_the_same_then_a_row_a_file(dcminfo: Dcminfo, series: Path) -> None:
+def test_several_files_show_first_what_is_the_same_then_a_row_a_file(dcminfo: Run, series: Path) -> None:
     result = dcminfo(*(series / f"im{i}" for i in (1, 2, 3, 4)))
     same, _, different = result.stdout.partition("\nDifferent:\n")
     assert result.stdout.startswith(f"4 files in {series}: MR Image Storage\n\nThe same in all:\n")
@@ -171,7 +156,7 @@ def test_several_files_show_first_what_is_the_same_then_a_row_a_file(dcminfo: Dc
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200, 400])
-def test_the_table_is_no_wider_than_asked(dcminfo: Dcminfo, series: Path, enhanced: Path, width: int) -> None:
+def test_the_table_is_no_wider_than_asked(dcminfo: Run, series: Path, enhanced: Path, width: int) -> None:
     result = dcminfo("-w", str(width), "-t", "SOPInstanceUID", series / "im1", series / "im2", enhanced)
     lines = result.stdout.partition("\nDifferent:\n")[2].splitlines()
     assert max(map(len, lines)) <= width
@@ -180,12 +165,12 @@ def test_the_table_is_no_wider_than_asked(dcminfo: Dcminfo, series: Path, enhanc
         assert {"InstanceNumber", "SOPInstanceUID", "NumberOfFrames", "ImagePositionPatient"} <= titles
 
 
-def test_full_lists_each_file(dcminfo: Dcminfo, series: Path) -> None:
+def test_full_lists_each_file(dcminfo: Run, series: Path) -> None:
     both = dcminfo("-f", series / "im1", series / "im2").stdout
     assert both == dcminfo(series / "im1").stdout + "\n" + dcminfo(series / "im2").stdout
 
 
-def test_files_that_say_the_same_with_another_vr_do_not_differ(dcminfo: Dcminfo, tmp_path: Path) -> None:
+def test_files_that_say_the_same_with_another_vr_do_not_differ(dcminfo: Run, tmp_path: Path) -> None:
     (image,) = classic_fmri(StudyIdentity(), slices=1, dynamics=1)
     (tmp_path / "a").write_bytes(part10(image))
     image["PatientID"].VR = "SH"
@@ -195,7 +180,7 @@ def test_files_that_say_the_same_with_another_vr_do_not_differ(dcminfo: Dcminfo,
     assert "Different" not in result.stdout
 
 
-def test_a_directory_is_all_files_in_and_below_it(dcminfo: Dcminfo, series: Path) -> None:
+def test_a_directory_is_all_files_in_and_below_it(dcminfo: Run, series: Path) -> None:
     (series / "below").mkdir()
     (series / ".hidden").write_bytes(b"text")
     (series / "link").symlink_to(series / "below")
@@ -208,7 +193,7 @@ def test_a_directory_is_all_files_in_and_below_it(dcminfo: Dcminfo, series: Path
 
 
 @pytest.mark.parametrize("words", [(), ("--json",), ("--diff",), ("-r", "PatientID"), ("-q", "-r", "PatientID")])
-def test_a_directory_without_dicom(dcminfo: Dcminfo, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_directory_without_dicom(dcminfo: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "notes.txt").write_bytes(b"text")
     result = dcminfo(*words, tmp_path / "none")
@@ -217,7 +202,7 @@ def test_a_directory_without_dicom(dcminfo: Dcminfo, tmp_path: Path, words: tupl
     assert result.stderr == "dcminfo: no DICOM files in what was named\n"
 
 
-def test_files_that_cannot_be_read_are_named_and_the_others_done(dcminfo: Dcminfo, series: Path) -> None:
+def test_files_that_cannot_be_read_are_named_and_the_others_done(dcminfo: Run, series: Path) -> None:
     (series / "cut").write_bytes((series / "im1").read_bytes()[:700])
     result = dcminfo(series / "im1", series / "notes.txt", series / "missing", series / "cut", series / "im2")
     assert result.exit_code == 1
@@ -228,14 +213,14 @@ def test_files_that_cannot_be_read_are_named_and_the_others_done(dcminfo: Dcminf
     assert "No such file" in lines[1]
 
 
-def test_the_same_by_several_processes(dcminfo: Dcminfo, series: Path) -> None:
+def test_the_same_by_several_processes(dcminfo: Run, series: Path) -> None:
     assert dcminfo("-j", "2", series).stdout == dcminfo(series).stdout
 
 
 # ---- for programs ----
 
 
-def test_csv_has_a_row_a_file(dcminfo: Dcminfo, series: Path, enhanced: Path) -> None:
+def test_csv_has_a_row_a_file(dcminfo: Run, series: Path, enhanced: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(dcminfo("--csv", series / "im1", series / "im4", enhanced).stdout)))
     assert [row["file"] for row in rows] == [str(series / "im1"), str(series / "im4"), str(enhanced)]
     assert [row["InstanceNumber"] for row in rows] == ["1", "4", "1"]
@@ -243,7 +228,7 @@ def test_csv_has_a_row_a_file(dcminfo: Dcminfo, series: Path, enhanced: Path) ->
     assert rows[2]["TemporalPositionIndex"] == "varying (2 values, 1 .. 2)"
 
 
-def test_json_has_numbers_as_numbers(dcminfo: Dcminfo, series: Path, enhanced: Path) -> None:
+def test_json_has_numbers_as_numbers(dcminfo: Run, series: Path, enhanced: Path) -> None:
     found = json.loads(dcminfo("--json", series / "im1", enhanced).stdout)
     one, other = found["files"]
     assert one["file"] == str(series / "im1")
@@ -261,7 +246,7 @@ def test_json_has_numbers_as_numbers(dcminfo: Dcminfo, series: Path, enhanced: P
 # ---- the user's own list ----
 
 
-def test_dcminforc_replaces_list_and_width(dcminfo: Dcminfo, home: Path, series: Path) -> None:
+def test_dcminforc_replaces_list_and_width(dcminfo: Run, home: Path, series: Path) -> None:
     (home / ".dcminforc").write_text("# mine\nTags InstanceNumber WindowCenter\nTags SOPInstanceUID\nMaxWidth 50\n")
     assert list(values(dcminfo(series / "im1").stdout)) == ["InstanceNumber", "WindowCenter", "SOPInstanceUID"]
     assert "PatientID" in values(dcminfo("-t", "PatientID", series / "im1").stdout)
@@ -272,7 +257,7 @@ def test_dcminforc_replaces_list_and_width(dcminfo: Dcminfo, home: Path, series:
     assert max(map(len, wide)) > 50
 
 
-def test_a_dcminforc_that_cannot_be_used(dcminfo: Dcminfo, home: Path, series: Path) -> None:
+def test_a_dcminforc_that_cannot_be_used(dcminfo: Run, home: Path, series: Path) -> None:
     (home / ".dcminforc").write_text("Tags PatientID\nMaxWidth wide\n")
     result = dcminfo(series / "im1")
     assert result.exit_code == 2
@@ -285,7 +270,7 @@ def test_a_dcminforc_that_cannot_be_used(dcminfo: Dcminfo, home: Path, series: P
 # ---- differences ----
 
 
-def test_diff_of_files_that_differ_in_uids_dates_and_times_only(dcminfo: Dcminfo, tmp_path: Path) -> None:
+def test_diff_of_files_that_differ_in_uids_dates_and_times_only(dcminfo: Run, tmp_path: Path) -> None:
     (image,) = classic_fmri(StudyIdentity(), slices=1, dynamics=1)
     (tmp_path / "a").write_bytes(part10(image))
     image.SOPInstanceUID = image.SeriesInstanceUID = "1.2.3"
@@ -308,7 +293,7 @@ def test_diff_of_files_that_differ_in_uids_dates_and_times_only(dcminfo: Dcminfo
     assert dcminfo("--diff", "-x", "-t", "0018,*", tmp_path / "a", tmp_path / "b").exit_code == 3
 
 
-def test_diff_looks_into_sequences_and_frames(dcminfo: Dcminfo, enhanced: Path, tmp_path: Path) -> None:
+def test_diff_looks_into_sequences_and_frames(dcminfo: Run, enhanced: Path, tmp_path: Path) -> None:
     image = enhanced_mr(StudyIdentity(), slices=3, dynamics=2)
     frame = image.PerFrameFunctionalGroupsSequence[4]
     frame.PixelMeasuresSequence[0].SliceThickness = "7.5"
@@ -320,7 +305,7 @@ def test_diff_looks_into_sequences_and_frames(dcminfo: Dcminfo, enhanced: Path, 
     assert "varying (2 values" in result.stdout
 
 
-def test_diff_names_who_has_which_value(dcminfo: Dcminfo, series: Path) -> None:
+def test_diff_names_who_has_which_value(dcminfo: Run, series: Path) -> None:
     result = dcminfo("--diff", "-x", "-t", "TemporalPositionIdentifier:PatientID", series)
     assert result.exit_code == 3
     assert result.stdout.splitlines() == [
@@ -339,7 +324,7 @@ def test_diff_names_who_has_which_value(dcminfo: Dcminfo, series: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_diff_of_two_slices_and_of_two_series(dcminfo: Dcminfo, real_data: Path) -> None:
+def test_diff_of_two_slices_and_of_two_series(dcminfo: Run, real_data: Path) -> None:
     classic = real_data / "philips_r57" / "classic"
     one, other = (classic / "2101" / f"2101_000{i}.dcm" for i in (1, 2))
 
@@ -361,7 +346,7 @@ def test_diff_of_two_slices_and_of_two_series(dcminfo: Dcminfo, real_data: Path)
 # ---- all fields ----
 
 
-def test_all_names_and_all_fields(dcminfo: Dcminfo, series: Path) -> None:
+def test_all_names_and_all_fields(dcminfo: Run, series: Path) -> None:
     by_tag = dcminfo("-l", series / "im1").stdout.splitlines()
     by_name = dcminfo("-l", "-k", series / "im1").stdout.splitlines()
     assert sorted(by_tag) == sorted(by_name)
@@ -378,7 +363,7 @@ def test_all_names_and_all_fields(dcminfo: Dcminfo, series: Path) -> None:
 
 
 @pytest.mark.parametrize("switch", ["-l", "-a"])
-def test_fields_of_what_is_no_dicom(dcminfo: Dcminfo, series: Path, switch: str) -> None:
+def test_fields_of_what_is_no_dicom(dcminfo: Run, series: Path, switch: str) -> None:
     for path in (series / "notes.txt", series / "missing", series):
         for form in ((), ("--json",), ("--csv",)):
             result = dcminfo(switch, *form, path)
@@ -414,7 +399,7 @@ def test_fields_of_what_is_no_dicom(dcminfo: Dcminfo, series: Path, switch: str)
     ],
     ids=" ".join,
 )
-def test_wrong_usage(dcminfo: Dcminfo, words: tuple[str, ...], series: Path) -> None:
+def test_wrong_usage(dcminfo: Run, words: tuple[str, ...], series: Path) -> None:
     paths = {"f": str(series / "im1"), "g": str(series / "im2")}
     result = dcminfo(*(paths.get(word, word) for word in words))
     assert result.exit_code == 2
@@ -422,11 +407,11 @@ def test_wrong_usage(dcminfo: Dcminfo, words: tuple[str, ...], series: Path) -> 
     assert result.stderr
 
 
-def test_a_near_miss_is_suggested(dcminfo: Dcminfo, series: Path) -> None:
+def test_a_near_miss_is_suggested(dcminfo: Run, series: Path) -> None:
     assert "EchoTime" in dcminfo("-t", "EchoTiem", series / "im1").stderr
 
 
-def test_help_fits_a_terminal(dcminfo: Dcminfo) -> None:
+def test_help_fits_a_terminal(dcminfo: Run) -> None:
     result = dcminfo("--help")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80

@@ -9,28 +9,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from mrdock.commands.dcminfo import command
 from mrdock.sorting import renaming
 from tests.builders import StudyIdentity, classic_fmri, enhanced_mr, part10
-
-Dcminfo = Callable[..., Result]
-
-
-@pytest.fixture
-def dcminfo() -> Dcminfo:
-    def run(*words: str | Path) -> Result:
-        result = CliRunner().invoke(command, [str(word) for word in words], prog_name="dcminfo")
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+from tests.commands.conftest import Run
 
 
 @pytest.fixture
@@ -57,7 +44,7 @@ def journal(result: Result) -> str:
     return str(found)
 
 
-def test_files_are_named_by_their_values_and_back(dcminfo: Dcminfo, series: Path) -> None:
+def test_files_are_named_by_their_values_and_back(dcminfo: Run, series: Path) -> None:
     before = content(series)
     result = dcminfo("-r", "SeriesNumber:InstanceNumber", *sorted(series.iterdir()))
     assert result.exit_code == 0
@@ -71,14 +58,14 @@ def test_files_are_named_by_their_values_and_back(dcminfo: Dcminfo, series: Path
     assert dcminfo("--undo", journal(result)).stdout == "Nothing to be renamed back\n"
 
 
-def test_quiet_lists_nothing(dcminfo: Dcminfo, series: Path) -> None:
+def test_quiet_lists_nothing(dcminfo: Run, series: Path) -> None:
     result = dcminfo("-r", "InstanceNumber", "-q", series)
     assert result.exit_code == 0
     assert result.stdout == ""
     assert set(content(series)) == {"1.dcm", "2.dcm", "3.dcm"}
 
 
-def test_a_dry_run_only_shows_the_names(dcminfo: Dcminfo, series: Path, home: Path) -> None:
+def test_a_dry_run_only_shows_the_names(dcminfo: Run, series: Path, home: Path) -> None:
     before = content(series)
     result = dcminfo("-r", "InstanceNumber:SliceNumberMR", "-c", "-q", series)
     assert result.exit_code == 0
@@ -87,7 +74,7 @@ def test_a_dry_run_only_shows_the_names(dcminfo: Dcminfo, series: Path, home: Pa
     assert not list(home.rglob("*.jsonl"))
 
 
-def test_for_programs(dcminfo: Dcminfo, series: Path) -> None:
+def test_for_programs(dcminfo: Run, series: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(dcminfo("-r", "InstanceNumber", "-c", "--csv", series).stdout)))
     assert rows[1] == {"file": str(series / "im2"), "name": "2.dcm"}
     found = json.loads(dcminfo("-r", "InstanceNumber", "--json", series).stdout)
@@ -105,7 +92,7 @@ def refused(result: Result, folder: Path, before: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("dry", [(), ("-c",)], ids=["", "dry"])
-def test_nothing_is_renamed_where_one_file_lacks_a_tag(dcminfo: Dcminfo, series: Path, dry: tuple[str, ...]) -> None:
+def test_nothing_is_renamed_where_one_file_lacks_a_tag(dcminfo: Run, series: Path, dry: tuple[str, ...]) -> None:
     (image,) = classic_fmri(StudyIdentity(), slices=1, dynamics=1)
     del image.InstanceNumber
     image.ReferencedPerformedProcedureStepSequence = []
@@ -115,13 +102,13 @@ def test_nothing_is_renamed_where_one_file_lacks_a_tag(dcminfo: Dcminfo, series:
     assert said == f"dcminfo: {series}/im9: has no InstanceNumber"
 
 
-def test_nothing_is_renamed_where_two_names_would_be_equal(dcminfo: Dcminfo, series: Path) -> None:
+def test_nothing_is_renamed_where_two_names_would_be_equal(dcminfo: Run, series: Path) -> None:
     before = content(series)
     said = refused(dcminfo("-q", "-r", "SeriesNumber", series), series, before)
     assert said == f"dcminfo: {series}/im1: would be named 201.dcm like im2, im3"
 
 
-def test_nothing_is_renamed_where_another_file_has_the_name(dcminfo: Dcminfo, series: Path) -> None:
+def test_nothing_is_renamed_where_another_file_has_the_name(dcminfo: Run, series: Path) -> None:
     (series / "2.dcm").write_bytes(b"of a person")
     before = content(series)
     images = [series / f"im{i}" for i in (1, 2, 3)]
@@ -129,7 +116,7 @@ def test_nothing_is_renamed_where_another_file_has_the_name(dcminfo: Dcminfo, se
     assert said == f"dcminfo: {series}/im2: would be named 2.dcm, and there is another file of that name"
 
 
-def test_nothing_is_renamed_where_one_file_cannot_be_read(dcminfo: Dcminfo, series: Path) -> None:
+def test_nothing_is_renamed_where_one_file_cannot_be_read(dcminfo: Run, series: Path) -> None:
     (series / "notes.txt").write_bytes(b"text")
     before = content(series)
     files = sorted(series.iterdir())
@@ -138,7 +125,7 @@ def test_nothing_is_renamed_where_one_file_cannot_be_read(dcminfo: Dcminfo, seri
     assert (series / "notes.txt").read_bytes() == b"text"
 
 
-def test_a_value_that_varies_over_frames_is_no_name(dcminfo: Dcminfo, tmp_path: Path) -> None:
+def test_a_value_that_varies_over_frames_is_no_name(dcminfo: Run, tmp_path: Path) -> None:
     path = tmp_path / "series" / "e.dcm"
     path.parent.mkdir()
     path.write_bytes(part10(enhanced_mr(StudyIdentity(), slices=3, dynamics=2)))
@@ -149,7 +136,7 @@ def test_a_value_that_varies_over_frames_is_no_name(dcminfo: Dcminfo, tmp_path: 
     assert set(content(path.parent)) == {"301_6.dcm"}
 
 
-def test_files_may_take_each_others_names(dcminfo: Dcminfo, series: Path) -> None:
+def test_files_may_take_each_others_names(dcminfo: Run, series: Path) -> None:
     """1.dcm -> 2.dcm -> 3.dcm -> 1.dcm: a ring."""
     before = content(series)
     for number in (1, 2, 3):
@@ -162,7 +149,7 @@ def test_files_may_take_each_others_names(dcminfo: Dcminfo, series: Path) -> Non
     assert content(series) == ring
 
 
-def test_files_that_have_their_names_need_no_journal(dcminfo: Dcminfo, series: Path, home: Path) -> None:
+def test_files_that_have_their_names_need_no_journal(dcminfo: Run, series: Path, home: Path) -> None:
     dcminfo("-q", "-r", "InstanceNumber", series)
     journals = list(home.rglob("*.jsonl"))
     result = dcminfo("-r", "InstanceNumber", series)
@@ -171,13 +158,13 @@ def test_files_that_have_their_names_need_no_journal(dcminfo: Dcminfo, series: P
     assert list(home.rglob("*.jsonl")) == journals
 
 
-def test_the_same_file_named_twice(dcminfo: Dcminfo, series: Path) -> None:
+def test_the_same_file_named_twice(dcminfo: Run, series: Path) -> None:
     assert dcminfo("-q", "-r", "InstanceNumber", series / "im1", f"{series}/../series/im1").exit_code == 0
     assert "1.dcm" in content(series)
 
 
 @pytest.mark.parametrize("name", ["missing", "text"])
-def test_a_journal_that_is_none(dcminfo: Dcminfo, tmp_path: Path, name: str) -> None:
+def test_a_journal_that_is_none(dcminfo: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / "text").write_bytes(b"no journal\n")
     result = dcminfo("--undo", tmp_path / name)
     assert result.exit_code == 1
@@ -196,7 +183,7 @@ def test_a_journal_that_is_none(dcminfo: Dcminfo, tmp_path: Path, name: str) -> 
     ],
 )
 def test_real_series_there_and_back(
-    dcminfo: Dcminfo, real_data: Path, tmp_path: Path, series_name: str, tags: str, count: int
+    dcminfo: Run, real_data: Path, tmp_path: Path, series_name: str, tags: str, count: int
 ) -> None:
     folder = tmp_path / series_name
     shutil.copytree(real_data / "philips_r57" / "classic" / series_name, folder, copy_function=shutil.copyfile)
@@ -211,7 +198,7 @@ def test_real_series_there_and_back(
     assert content(folder) == before
 
 
-def test_nothing_is_renamed_where_one_file_is_a_link(dcminfo: Dcminfo, series: Path) -> None:
+def test_nothing_is_renamed_where_one_file_is_a_link(dcminfo: Run, series: Path) -> None:
     """A link has its own name; the file that it leads to has another."""
     first = min(series.iterdir())
     before = content(series)
@@ -224,7 +211,7 @@ def test_nothing_is_renamed_where_one_file_is_a_link(dcminfo: Dcminfo, series: P
     assert content(series) == before
 
 
-def test_a_file_by_two_ways_to_its_directory_counts_once(dcminfo: Dcminfo, series: Path, tmp_path: Path) -> None:
+def test_a_file_by_two_ways_to_its_directory_counts_once(dcminfo: Run, series: Path, tmp_path: Path) -> None:
     before = content(series)
     (tmp_path / "way").symlink_to(series)
     first = min(series.iterdir())
@@ -234,7 +221,7 @@ def test_a_file_by_two_ways_to_its_directory_counts_once(dcminfo: Dcminfo, serie
 
 
 def test_a_file_that_changes_after_it_was_read_keeps_its_name(
-    dcminfo: Dcminfo, series: Path, monkeypatch: pytest.MonkeyPatch
+    dcminfo: Run, series: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, *_ = sorted(series.iterdir())
     plan = renaming.plan

@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mrdock.errors import PlaceError
+from mrdock.files import writing
+from mrdock.files.durable import move_new
 from mrdock.files.writing import output_stem, write_file, written, written_together
 
 
@@ -87,6 +90,43 @@ def test_an_error_in_the_block_leaves_what_was(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.PAR"]
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(("names", "at"), [(["a"], 1), (["a", "b"], 1), (["a", "b"], 2)])
+def test_an_interrupt_just_after_a_rename_leaves_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], at: int, force: bool
+) -> None:
+    """Once the last one has its name, what it has replaced is gone: then the new ones stay."""
+    renames = 0
+
+    def interrupted(rename: Callable[[str, str], None]) -> Callable[[str, str], None]:
+        def then(source: str, target: str) -> None:
+            nonlocal renames
+            rename(source, target)
+            renames += 1
+            if renames == at:
+                raise KeyboardInterrupt
+
+        return then
+
+    def write() -> None:
+        with written_together([str(tmp_path / name) for name in names], force=force) as streams:
+            for stream in streams:
+                stream.write(b"new")
+
+    if force:
+        for name in names:
+            (tmp_path / name).write_bytes(b"old")
+    monkeypatch.setattr(os, "replace", interrupted(os.replace))
+    monkeypatch.setattr(writing, "move_new", interrupted(move_new))
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    if at == len(names):
+        assert found == dict.fromkeys(names, b"new")
+    else:
+        assert found == {}
+
+
 def test_a_missing_directory_is_named_as_the_user_wrote_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         write_file(str(tmp_path / "no" / "out"), b"new")
@@ -101,6 +141,7 @@ def test_a_long_name_has_room_for_the_hidden_one(tmp_path: Path) -> None:
 _KILLED = """
 import os, sys
 from mrdock.files import writing
+from mrdock.files.durable import move_new
 at = int(sys.argv[2])
 calls = 0
 def counted(function):

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrdock.commands.dcm_move import MODALITIES as OFFERED
 from mrdock.commands.dcm_move import command
 from mrdock.errors import PlaceError, SettingsError
 from mrdock.sorting.finding import MODALITIES
@@ -38,7 +37,9 @@ def test_every_field_has_its_switch() -> None:
     declared = {parameter.name: set(parameter.opts) for parameter in command.params}
     for name, switches in SWITCHES.items():
         assert declared[name] >= {switch for switch in switches if switch}
-    assert OFFERED == MODALITIES
+    (switch,) = (each for each in command.params if each.name == "modality")
+    assert isinstance(switch.type, click.Choice)
+    assert tuple(switch.type.choices) == MODALITIES
 
 
 def test_the_historic_letters_and_a_long_name_for_each() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn, TextIO, TypeVar, cast
 
@@ -91,6 +91,15 @@ def output(encoding: str | None = None) -> TextIO | None:
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(encoding=encoding, errors="backslashreplace")
     return out
+
+
+def given_beside(others: Collection[str]) -> Iterator[click.Parameter]:
+    """What was typed on the command line besides these parameters, for switches that go with few others."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in others and source is not None and source.name == "COMMANDLINE":
+            yield parameter
 
 
 class Failures:

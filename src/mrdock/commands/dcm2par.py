@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mrdock.commands.common import CONTEXT, FOUND, Command, Failures, errors_as_sentences, version_option
+from mrdock.errors import MrdockError
 from mrdock.files.names import printable
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def command(
     records = []
     differs = False
     for task, outcome in _outcomes(tasks, options, jobs):
-        if isinstance(outcome, Exception):
-            _complain(task.path, outcome, failures)
+        if isinstance(outcome, (MrdockError, OSError)):
+            failures.failed(task.path, outcome)
             continue
         differs = differs or bool(outcome.found)
         if as_json:
@@ -92,7 +93,6 @@ def _pattern(name: str | None, anonymous: bool) -> Pattern | None:
 def _tasks(paths: tuple[str, ...], out: str | None, pattern: Pattern | None, failures: Failures) -> list[_Task]:
     """What is to be done; inputs that would have the same output as one before are failures."""
     from mrdock.convert.par_names import default_stem, folder_of
-    from mrdock.errors import MrdockError
     from mrdock.sorting.safe import clash_key, safe
 
     found: list[_Task] = []
@@ -101,7 +101,7 @@ def _tasks(paths: tuple[str, ...], out: str | None, pattern: Pattern | None, fai
         try:
             name = default_stem(path) if pattern is None else pattern.name(path, safe)
         except (MrdockError, OSError) as error:
-            _complain(path, error, failures)
+            failures.failed(path, error)
             continue
         stem = os.path.join(folder_of(path) if out is None else out, name)
         owner = taken.setdefault(clash_key(os.path.abspath(stem)), path)
@@ -112,7 +112,9 @@ def _tasks(paths: tuple[str, ...], out: str | None, pattern: Pattern | None, fai
     return found
 
 
-def _outcomes(tasks: list[_Task], options: Options, jobs: int) -> Iterator[tuple[_Task, Converted | Exception]]:
+def _outcomes(
+    tasks: list[_Task], options: Options, jobs: int
+) -> Iterator[tuple[_Task, Converted | MrdockError | OSError]]:
     """What became of each input, in their order."""
     jobs = min(jobs, len(tasks))
     if jobs < 2:
@@ -137,21 +139,13 @@ def _let_the_first_stop_us() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _convert(task: _Task, options: Options) -> Converted | Exception:
+def _convert(task: _Task, options: Options) -> Converted | MrdockError | OSError:
     from mrdock.convert.par_convert import convert
-    from mrdock.errors import MrdockError
 
     try:
         return convert(task.path, task.stem, options)
     except (MrdockError, OSError) as error:
         return error
-
-
-def _complain(path: str, error: Exception, failures: Failures) -> None:
-    if isinstance(error, OSError):
-        failures.add(str(error.filename or path), error)
-    else:
-        failures.say(str(error))
 
 
 def _tell(converted: Converted, *, check: bool, verbose: bool, quiet: bool) -> None:

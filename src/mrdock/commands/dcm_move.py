@@ -16,16 +16,17 @@ from mrdock.commands.common import (
     Command,
     errors_as_sentences,
     fail,
+    given_beside,
     output,
     version_option,
 )
 from mrdock.commands.working import working
 from mrdock.files.names import printable
+from mrdock.sorting.finding import MODALITIES
 
 if TYPE_CHECKING:
     from mrdock.sorting.move_plan import MoveOptions, MovePlan, MoveResult
 
-MODALITIES: Final = ("MR", "CT", "US", "USMF", "CR", "NM", "SC")
 _MOST_NAMED: Final = 20
 
 
@@ -103,14 +104,9 @@ def command(journal: str | None, dry_run: bool, as_json: bool, verbose: bool, de
 
 def _only_undo(destdir: str) -> None:
     """Refuse switches that mean nothing beside ``--undo``."""
-    context = click.get_current_context()
-    harmless = {"journal", "quiet", "verbose", "as_json", "jobs", "all_studies"}
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        source = context.get_parameter_source(name)
-        if name not in harmless and source is not None and source.name == "COMMANDLINE":
-            what = printable(destdir) if name == "destdir" else parameter.opts[-1]
-            fail("dcm_move", f"{what}: --undo puts everything where it was, and takes nothing else", USAGE)
+    for parameter in given_beside({"journal", "quiet", "verbose", "as_json", "jobs", "all_studies"}):
+        what = printable(destdir) if parameter.name == "destdir" else parameter.opts[-1]
+        fail("dcm_move", f"{what}: --undo puts everything where it was, and takes nothing else", USAGE)
 
 
 def _is_terminal() -> bool:

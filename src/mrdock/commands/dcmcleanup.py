@@ -17,6 +17,7 @@ from mrdock.commands.common import (
     Command,
     errors_as_sentences,
     fail,
+    given_beside,
     output,
     version_option,
 )
@@ -121,12 +122,9 @@ def _purge(options: CleanupOptions, as_json: bool, dry_run: bool) -> NoReturn:
 
 def _only(harmless: set[str], what: str) -> None:
     """Refuse switches that mean nothing beside this one."""
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name not in harmless and source is not None and source.name == "COMMANDLINE":
-            other = parameter.opts[-1] if isinstance(parameter, click.Option) else "a directory"
-            fail(_NAME, f"{other}: {what}, and goes with no such argument", USAGE)
+    for parameter in given_beside(harmless):
+        other = parameter.opts[-1] if isinstance(parameter, click.Option) else "a directory"
+        fail(_NAME, f"{other}: {what}, and goes with no such argument", USAGE)
 
 
 def _say(as_json: bool, data: object, lines: Iterable[str]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mrdock.convert.dcms2e_images import read_directory, root_of
+from mrdock.convert.dcms2e_images import Contents, read_directory, root_of
 from mrdock.convert.dcms2e_pair import open_pair
 from mrdock.convert.dcms2e_plan import Plan, other_pixels, plan_from_classic, plan_from_rec
-from mrdock.convert.dcms2e_scan import all_dynamics, first_dynamic
+from mrdock.convert.dcms2e_scan import Scan, all_dynamics, first_dynamic
 from mrdock.convert.dcms2e_verify import verify
 from mrdock.convert.enhanced_build import BuildReport, build
 from mrdock.errors import ParRecError
@@ -79,22 +79,13 @@ def convert(
         what = f"its image of slice {other} in dynamic 1 is not the one in {one}"
         raise ParRecError(f"{printable(pair.rec_path)}: {what}; --trust-rec takes it")
     done = verify(output, plan, output) if there else _write(plan, output, force=force, check=check)
-    return Result(
-        folder=folder,
-        output=output,
+    result = _result(folder, output, contents, scan, plan, done, written=not there, verified=check)
+    return replace(
+        result,
         par=pair.par.path,
         rec=pair.rec_path,
-        slices=scan.slices,
-        dynamics=plan.dynamics,
-        rows=plan.rows,
-        columns=plan.columns,
-        sop_instance_uid=done.sop_instance_uid,
-        dimensions=done.dimensions,
-        written=not there,
-        verified=check,
         dropped=pair.dropped,
-        left_out=tuple(contents.left_out),
-        remarks=(*pair.remarks, *_collapsed(done.remarks)),
+        remarks=(*pair.remarks, *result.remarks),
     )
 
 
@@ -107,10 +98,25 @@ def convert_classic(
     scan = all_dynamics(contents, drop_partial=drop_partial)
     plan = plan_from_classic(scan)
     done = verify(output, plan, output) if there else _write(plan, output, force=force, check=check)
-    remarks = _collapsed(done.remarks)
+    result = _result(folder, output, contents, scan, plan, done, written=not there, verified=check)
     if scan.series.dynamics > scan.dynamics + len(scan.dropped):
         planned = f"{scan.series.dynamics} dynamics were planned; {scan.dynamics} are there"
-        remarks.insert(0, f"{printable(folder)}: {planned}")
+        result = replace(result, remarks=(f"{printable(folder)}: {planned}", *result.remarks))
+    return replace(result, dropped=scan.dropped)
+
+
+def _result(
+    folder: str,
+    output: str,
+    contents: Contents,
+    scan: Scan,
+    plan: Plan,
+    done: BuildReport,
+    *,
+    written: bool,
+    verified: bool,
+) -> Result:
+    """What was made of classic images alone."""
     return Result(
         folder=folder,
         output=output,
@@ -122,11 +128,11 @@ def convert_classic(
         columns=plan.columns,
         sop_instance_uid=done.sop_instance_uid,
         dimensions=done.dimensions,
-        written=not there,
-        verified=check,
-        dropped=scan.dropped,
+        written=written,
+        verified=verified,
+        dropped=(),
         left_out=tuple(contents.left_out),
-        remarks=tuple(remarks),
+        remarks=tuple(_collapsed(done.remarks)),
     )
 
 

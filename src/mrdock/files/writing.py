@@ -99,20 +99,25 @@ def _named(path: str) -> Iterator[None]:
 
 
 def _put(outputs: Sequence[_Output], *, force: bool) -> None:
-    """Give what was written its names; where one fails, take back the others."""
-    leader = outputs[-1].path
-    done: list[_Output] = []
+    """Give what was written its names; where one fails, take back the others. An interrupt may come after any of it."""
+    leader = outputs[-1]
+    begun: list[_Output] = []
     try:
         if force and len(outputs) > 1:
-            with suppress(FileNotFoundError), _named(leader):
-                os.unlink(leader)
+            with suppress(FileNotFoundError), _named(leader.path):
+                os.unlink(leader.path)
         for output in outputs:
-            _give_name(output, force=force)
-            done.append(output)
+            begun.append(output)
+            try:
+                _give_name(output, force=force)
+            except (OSError, PlaceError):
+                begun.pop()
+                raise
     except BaseException:
-        for output in done:
-            with suppress(OSError):
-                os.unlink(output.path)
+        for output in begun if os.path.lexists(leader.part) else ():  # without it all have their names
+            if not os.path.lexists(output.part):
+                with suppress(OSError):
+                    os.unlink(output.path)
         raise
     for folder in {os.path.dirname(output.part) for output in outputs}:
         sync_names(folder)
